@@ -1,0 +1,1 @@
+//! The Driftless sync engine, without IO

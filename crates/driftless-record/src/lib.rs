@@ -1,0 +1,1 @@
+//! CRDT states and deltas of Driftless as Cognito Sync records

@@ -1,0 +1,1 @@
+//! A self-hosted service that speaks the Amazon Cognito Sync API

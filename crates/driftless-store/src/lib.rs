@@ -1,0 +1,1 @@
+//! What of a Driftless dataset survives a crash, on fjall

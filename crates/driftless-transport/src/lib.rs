@@ -1,0 +1,1 @@
+//! One signed exchange with Amazon Cognito Sync over hyper

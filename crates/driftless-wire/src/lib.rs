@@ -1,0 +1,1 @@
+//! The Amazon Cognito Sync API: types, JSON and HTTP forms
