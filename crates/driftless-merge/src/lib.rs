@@ -1,1 +1,5 @@
 //! The Driftless sync engine, without IO
+
+mod commit;
+
+pub use commit::{Commit, DatasetKey, Durability, MirroredRecord, Owner, Recovered, Snapshot};
