@@ -1,0 +1,302 @@
+//! The state of a dataset: the live operations with their ids, and a clock of what has been seen.
+//!
+//! States form a join-semilattice (`join.rs`), and `state(a merged with b) == join(state(a), state(b))`, where the merge is
+//! automerge's. A state holds no history: what was overwritten or deleted is only remembered by the clock, apart from the
+//! skeleton of lists and texts, to which concurrent inserts refer.
+//!
+//! Every state in memory is valid, since it comes from automerge, from a join, or from [`State::apply`], which checks: op
+//! ids are unique and known to the clock, references exist and are older, totals belong to live counters, and every object
+//! can be reached from the root. That is what makes [`emit`](crate::emit) safe, for automerge itself checks little.
+
+use std::collections::BTreeMap;
+
+use crate::id::{Actor, ObjectId, OpId};
+use crate::sequence::Sequence;
+use crate::value::{Content, ObjectType, Scalar, Value};
+
+/// What concurrent writers put in one place, ascending by op id; the last one wins, and an empty one is not kept.
+pub(crate) type Register = Vec<(OpId, Content)>;
+
+/// Per author the highest counter of an operation that was seen, operations since overwritten or deleted included.
+pub type Clock = BTreeMap<Actor, u32>;
+
+/// The live operations of a dataset with their ids, and its clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub(crate) clock: Clock,
+    /// Every object that can be reached from the root, which is always there.
+    pub(crate) objects: BTreeMap<ObjectId, Object>,
+    pub(crate) counts: BTreeMap<CountKey, Count>,
+    pub(crate) times: BTreeMap<OpId, i64>,
+    /// Where every live counter stands.
+    pub(crate) counters: BTreeMap<OpId, Place>,
+}
+
+/// How deep objects may stand in each other; more is refused, since readers and `Drop` go down by recursion.
+pub(crate) const MAX_DEPTH: usize = 128;
+
+/// Whose increments are added up, and of which counters.
+///
+/// An increment names every counter that stood in its place, so that one total belongs to a set of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CountKey {
+    /// The author of the increments.
+    pub actor: Actor,
+    /// The counters that they name, ascending, those that still live; never empty.
+    pub counters: Vec<OpId>,
+}
+
+/// The total of one author's increments of a set of counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The counter of the author's last increment.
+    pub last: u32,
+    /// The sum of all increments; wraps around like automerge's.
+    pub sum: i64,
+}
+
+/// An object and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    /// Its place, or `None` for the root.
+    pub(crate) place: Option<Place>,
+    pub(crate) items: Items,
+}
+
+/// Where an object or a counter stands: in this object, at this key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) object: ObjectId,
+    pub(crate) key: Key,
+}
+
+/// A place inside of an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Map(String),
+    Element(OpId),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Items {
+    Map(ObjectType, BTreeMap<String, Register>),
+    Sequence(ObjectType, Sequence),
+}
+
+impl Items {
+    pub(crate) fn new(object_type: ObjectType) -> Self {
+        if object_type.is_sequence() {
+            Self::Sequence(object_type, Sequence::default())
+        } else {
+            Self::Map(object_type, BTreeMap::new())
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// Returns the state of a dataset in which nothing was ever written.
+    #[must_use]
+    pub fn new() -> Self {
+        let root = Object { place: None, items: Items::new(ObjectType::Map) };
+        Self {
+            clock: Clock::new(),
+            objects: BTreeMap::from([(ObjectId::Root, root)]),
+            counts: BTreeMap::new(),
+            times: BTreeMap::new(),
+            counters: BTreeMap::new(),
+        }
+    }
+
+    /// Takes note of a live content: an object is there from now on, and a counter has its place.
+    pub(crate) fn born(&mut self, id: OpId, content: &Content, place: Place) {
+        match content {
+            Content::Object(object_type) => {
+                let object = Object { place: Some(place), items: Items::new(*object_type) };
+                self.objects.insert(ObjectId::Made(id), object);
+            }
+            content if content.is_counter() => {
+                self.counters.insert(id, place);
+            }
+            Content::Scalar(_) => {}
+        }
+    }
+
+    /// Returns how deep an object stands; the root stands at 0.
+    pub(crate) fn depth(&self, object: ObjectId) -> usize {
+        let place = |id: &ObjectId| self.objects.get(id)?.place.as_ref().map(|place| place.object);
+        std::iter::successors(place(&object), place).count()
+    }
+
+    /// Returns the clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Returns the highest counter that was seen from this author, 0 if none was.
+    #[must_use]
+    pub fn seen_from(&self, actor: Actor) -> u32 {
+        self.clock.get(&actor).copied().unwrap_or(0)
+    }
+
+    /// Returns the highest counter that was seen from anybody, 0 if none was.
+    #[must_use]
+    pub fn max_counter(&self) -> u32 {
+        self.clock.values().copied().max().unwrap_or(0)
+    }
+
+    /// Tells whether this operation was seen, alive or not.
+    pub(crate) fn has_seen(&self, id: OpId) -> bool {
+        id.counter <= self.seen_from(id.actor)
+    }
+
+    /// Tells whether no key holds anything.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.root().is_empty()
+    }
+
+    /// Returns the keys that hold something, in ascending byte order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.root().keys().map(String::as_str)
+    }
+
+    pub(crate) fn root(&self) -> &BTreeMap<String, Register> {
+        match &self.objects[&ObjectId::Root].items {
+            Items::Map(_, keys) => keys,
+            Items::Sequence(..) => unreachable!("the root is a map from the start"),
+        }
+    }
+
+    /// Returns the register at a root key, ascending by op id.
+    pub(crate) fn register(&self, key: &str) -> &[(OpId, Content)] {
+        self.root().get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what a reader sees of one content.
+    pub(crate) fn value(&self, id: OpId, content: &Content) -> Value {
+        match content {
+            Content::Scalar(Scalar::Counter(start)) => Value::Counter(self.total(id, *start)),
+            Content::Scalar(scalar) => Value::Scalar(scalar.clone()),
+            Content::Object(_) => self.object_value(id),
+        }
+    }
+
+    /// Returns the total of a counter: its start and all increments, wrapping around.
+    pub(crate) fn total(&self, counter: OpId, start: i64) -> i64 {
+        self.counts
+            .iter()
+            .filter(|(key, _)| key.counters.binary_search(&counter).is_ok())
+            .fold(start, |total, (_, count)| total.wrapping_add(count.sum))
+    }
+
+    fn object_value(&self, id: OpId) -> Value {
+        match &self.objects[&ObjectId::Made(id)].items {
+            Items::Map(_, keys) => Value::Map(
+                keys.iter().map(|(key, register)| (key.clone(), self.winner(register))).collect(),
+            ),
+            Items::Sequence(ObjectType::Text, sequence) => Value::Text(sequence.text()),
+            Items::Sequence(_, sequence) => Value::List(
+                sequence.visible().into_iter().map(|(id, content)| self.value(id, &content)).collect(),
+            ),
+        }
+    }
+
+    fn winner(&self, register: &Register) -> Value {
+        let (id, content) = register.last().expect("empty registers are not kept");
+        self.value(*id, content)
+    }
+
+    /// Returns the root key under which an object stands, however deep, or `None` for the root itself.
+    pub(crate) fn root_key(&self, object: ObjectId) -> Option<&str> {
+        let mut at = object;
+        loop {
+            let place = self.objects.get(&at)?.place.as_ref()?;
+            if let (ObjectId::Root, Key::Map(key)) = (place.object, &place.key) {
+                return Some(key);
+            }
+            at = place.object;
+        }
+    }
+
+    /// Returns how many live values and elements, and how many dead elements there are.
+    #[must_use]
+    pub fn population(&self) -> Population {
+        let mut population = Population::default();
+        for object in self.objects.values() {
+            match &object.items {
+                Items::Map(_, keys) => population.live += keys.values().map(Vec::len).sum::<usize>(),
+                Items::Sequence(_, sequence) => {
+                    for run in sequence.runs() {
+                        let elements = run.len() as usize;
+                        if run.body.is_live() {
+                            population.live += elements;
+                        } else {
+                            population.dead += elements;
+                        }
+                    }
+                    population.live += sequence.sets.values().map(Vec::len).sum::<usize>();
+                }
+            }
+        }
+        population
+    }
+}
+
+/// How many operations a state holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Population {
+    /// Values at keys and in elements.
+    pub live: usize,
+    /// Elements of lists and texts that are only kept as skeleton.
+    pub dead: usize,
+}
+
+impl Sequence {
+    /// Returns what each visible element shows, in order.
+    pub(crate) fn visible(&self) -> Vec<(OpId, Content)> {
+        let mut out = Vec::new();
+        for (run, from, len) in self.ordered() {
+            let mut inserted = run.body.contents().skip(from as usize);
+            for offset in from..from + len {
+                let element = run.start.plus(offset);
+                let inserted = inserted.next().map(|content| (element, content));
+                let set = self.sets.get(&element).and_then(|register| register.last().cloned());
+                out.extend(set.or(inserted));
+            }
+        }
+        out
+    }
+
+    /// Returns the characters of a text; elements that hold anything else show as U+FFFC, as in automerge.
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::new();
+        if self.sets.is_empty() {
+            for (run, from, len) in self.ordered() {
+                if let crate::sequence::Body::Characters { .. } = &run.body
+                    && let crate::sequence::Body::Characters { text, .. } = run.slice(from, len).body
+                {
+                    out.push_str(&text);
+                } else if run.body.is_live() {
+                    run.body.contents().skip(from as usize).take(len as usize).for_each(|c| push_shown(&mut out, &c));
+                }
+            }
+        } else {
+            self.visible().iter().for_each(|(_, content)| push_shown(&mut out, content));
+        }
+        out
+    }
+}
+
+fn push_shown(out: &mut String, content: &Content) {
+    match content {
+        Content::Scalar(Scalar::String(text)) => out.push_str(text),
+        _ => out.push('\u{fffc}'),
+    }
+}
