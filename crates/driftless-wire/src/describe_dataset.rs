@@ -1,0 +1,50 @@
+//! DescribeDataset: what the service tells about one dataset.
+//!
+//! `GET /identitypools/{IdentityPoolId}/identities/{IdentityId}/datasets/{DatasetName}`.
+//! A dataset that does not exist is a ResourceNotFoundException, unlike in ListRecords.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::Dataset;
+use crate::http::{HttpParts, Method};
+use crate::id::{DatasetName, IdentityId, IdentityPoolId};
+use crate::request_error::RequestError;
+use crate::uri::{Path, QueryWriter};
+
+/// Asks for a dataset's description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribeDatasetRequest {
+    /// `IdentityPoolId`.
+    pub identity_pool_id: IdentityPoolId,
+    /// `IdentityId`.
+    pub identity_id: IdentityId,
+    /// `DatasetName`.
+    pub dataset_name: DatasetName,
+}
+
+impl DescribeDatasetRequest {
+    pub(crate) fn to_http(&self) -> HttpParts {
+        let path = Path::dataset(
+            &self.identity_pool_id,
+            &self.identity_id,
+            &self.dataset_name,
+        );
+        HttpParts::without_body(Method::Get, path, QueryWriter::default())
+    }
+
+    pub(crate) fn read(names: [&str; 3]) -> Result<Self, RequestError> {
+        Ok(Self {
+            identity_pool_id: names[0].parse()?,
+            identity_id: names[1].parse()?,
+            dataset_name: names[2].parse()?,
+        })
+    }
+}
+
+/// A dataset's description.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DescribeDatasetResponse {
+    /// `Dataset`.
+    pub dataset: Dataset,
+}

@@ -1,0 +1,68 @@
+//! Why a request cannot be read, in the service's own three words for it.
+
+use thiserror::Error;
+
+use crate::error::{ApiError, ErrorCode};
+use crate::id::IdError;
+use crate::record::PatchError;
+
+/// A request that a server refuses before it knows what it is about.
+///
+/// The texts say which member is wrong and never quote its value.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// A member breaks a constraint of the model: InvalidParameterException.
+    #[error("{0}")]
+    InvalidParameter(String),
+    /// The body is not JSON of the right types: SerializationException.
+    #[error("{0}")]
+    Serialization(String),
+    /// Method and path name no operation that is known here: UnknownOperationException.
+    #[error("no such operation")]
+    UnknownOperation,
+}
+
+impl RequestError {
+    pub(crate) fn invalid(message: impl ToString) -> Self {
+        Self::InvalidParameter(message.to_string())
+    }
+
+    /// Keeps kind and place of a JSON error; its own text may quote the body.
+    pub(crate) fn serialization(error: serde_json::Error) -> Self {
+        use serde_json::error::Category;
+        let what = match error.classify() {
+            Category::Eof => "the body ends too early",
+            Category::Data => "a member of the body has the wrong type",
+            Category::Syntax | Category::Io => "the body is not JSON",
+        };
+        Self::Serialization(format!(
+            "{what}, at line {} column {}",
+            error.line(),
+            error.column()
+        ))
+    }
+}
+
+impl From<IdError> for RequestError {
+    fn from(error: IdError) -> Self {
+        Self::invalid(error)
+    }
+}
+
+impl From<PatchError> for RequestError {
+    fn from(error: PatchError) -> Self {
+        Self::invalid(error)
+    }
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        let code = match &error {
+            RequestError::InvalidParameter(_) => ErrorCode::InvalidParameter,
+            RequestError::Serialization(_) => ErrorCode::Serialization,
+            RequestError::UnknownOperation => ErrorCode::UnknownOperation,
+        };
+        Self::new(code, error.to_string())
+    }
+}
