@@ -217,7 +217,7 @@ impl ApiError {
         let name = header
             .or(kind.filter(|s| !s.is_empty()))
             .or(members.code.as_deref());
-        let code = name.map_or_else(|| code_of_status(status), |name| ErrorCode::from_name(name));
+        let code = name.map_or_else(|| code_of_status(status), ErrorCode::from_name);
         Self {
             status,
             code,
@@ -278,5 +278,121 @@ impl Members {
             code: take("code"),
             message: message.map(|message| message.chars().take(MESSAGE_CHARS).collect()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, header: Option<&str>, body: &str, code: &ErrorCode) {
+        assert_eq!(
+            &ApiError::from_http(status, header, body.as_bytes()).code,
+            code,
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn type_is_found_in_every_place_it_has_been_seen_in() {
+        let conflict = &ErrorCode::ResourceConflict;
+        check(
+            409,
+            Some("ResourceConflictException"),
+            r#"{"message":"m"}"#,
+            conflict,
+        );
+        check(
+            409,
+            Some("ResourceConflictException:http://internal.amazon.com/x/"),
+            "",
+            conflict,
+        );
+        let namespaced =
+            r#"{"__type":"com.amazonaws.cognito.sync.model#ResourceConflictException"}"#;
+        check(409, None, namespaced, conflict);
+        check(
+            409,
+            None,
+            r#"{"code":"ResourceConflictException","Message":"m"}"#,
+            conflict,
+        );
+        check(409, None, r#"{"message":"m"}"#, conflict);
+    }
+
+    #[test]
+    fn header_goes_before_the_body() {
+        let body = r#"{"__type":"InternalErrorException","code":"AccessDenied"}"#;
+        check(
+            400,
+            Some("LimitExceededException"),
+            body,
+            &ErrorCode::LimitExceeded,
+        );
+        check(400, Some(""), body, &ErrorCode::InternalError);
+    }
+
+    #[test]
+    fn status_stands_for_a_type_only_where_one_is_possible() {
+        check(429, None, "<html>", &ErrorCode::TooManyRequests);
+        check(502, None, "<html>", &ErrorCode::InternalError);
+        check(403, None, "", &ErrorCode::NotAuthorized);
+        check(404, None, "<html>", &ErrorCode::Unknown("404".to_owned()));
+        check(400, None, "{}", &ErrorCode::Unknown("400".to_owned()));
+    }
+
+    #[test]
+    fn both_spellings_of_message_are_read() {
+        for body in [r#"{"message":"why"}"#, r#"{"Message":"why"}"#] {
+            assert_eq!(
+                ApiError::from_http(400, None, body.as_bytes()).message,
+                "why"
+            );
+        }
+    }
+
+    #[test]
+    fn every_known_code_is_found_by_its_name() {
+        for code in KNOWN {
+            assert_eq!(&ErrorCode::from_name(code.name()), code);
+        }
+        assert_eq!(
+            ErrorCode::from_name("ExpiredToken"),
+            ErrorCode::ExpiredToken
+        );
+    }
+
+    #[test]
+    fn unknown_code_keeps_its_name_up_to_a_bound() {
+        let code = ErrorCode::from_name("NewException");
+        assert_eq!((code.name(), code.status()), ("NewException", 400));
+        assert_eq!(
+            ErrorCode::from_name(&"x".repeat(10_000)).name().len(),
+            CODE_CHARS
+        );
+    }
+
+    #[test]
+    fn written_error_is_read_back() {
+        let error = ApiError::new(
+            ErrorCode::ResourceConflict,
+            "Current SyncCount for: a is: 5 not: 0",
+        );
+        let read = ApiError::from_http(error.status, Some(error.code.name()), &error.to_body());
+        assert_eq!(read, error);
+    }
+
+    #[test]
+    fn count_that_the_server_has_not_reached_is_recognised() {
+        let message = "No such SyncCount: 37 exists for this Dataset";
+        assert!(ApiError::new(ErrorCode::InvalidParameter, message).is_no_such_sync_count());
+        assert!(!ApiError::new(ErrorCode::InternalError, message).is_no_such_sync_count());
+        assert!(!ApiError::new(ErrorCode::InvalidParameter, "other").is_no_such_sync_count());
+    }
+
+    #[test]
+    fn display_leaves_out_the_message() {
+        let error = ApiError::new(ErrorCode::ResourceConflict, "Current SyncCount for: secret");
+        assert_eq!(error.to_string(), "ResourceConflictException (status 409)");
     }
 }

@@ -236,10 +236,9 @@ impl Response {
             Operation::ListDatasets => serde_json::from_slice(body).map(Self::ListDatasets),
             Operation::DeleteDataset => serde_json::from_slice(body).map(Self::DeleteDataset),
         };
-        response.map_err(|source| AnswerError {
+        response.map_err(|error| AnswerError {
             operation,
-            bytes: body.len(),
-            source,
+            fault: json::fault(&error),
         })
     }
 }
@@ -247,13 +246,12 @@ impl Response {
 /// An answer with status 200 that is not the operation's JSON.
 ///
 /// The usual causes are a proxy or a captive portal in between. Nothing is known about what the service
-/// did.
-#[derive(Debug, Error)]
-#[error("answer to {operation} of {bytes} bytes cannot be read")]
+/// did. The text says what is wrong and where; it quotes nothing of the body, which holds values.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("answer to {operation} cannot be read: {fault}")]
 pub struct AnswerError {
     operation: Operation,
-    bytes: usize,
-    source: serde_json::Error,
+    fault: String,
 }
 
 impl AnswerError {

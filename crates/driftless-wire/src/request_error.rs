@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::id::IdError;
+use crate::json;
 use crate::record::PatchError;
 
 /// A request that a server refuses before it knows what it is about.
@@ -28,19 +29,8 @@ impl RequestError {
         Self::InvalidParameter(message.to_string())
     }
 
-    /// Keeps kind and place of a JSON error; its own text may quote the body.
     pub(crate) fn serialization(error: serde_json::Error) -> Self {
-        use serde_json::error::Category;
-        let what = match error.classify() {
-            Category::Eof => "the body ends too early",
-            Category::Data => "a member of the body has the wrong type",
-            Category::Syntax | Category::Io => "the body is not JSON",
-        };
-        Self::Serialization(format!(
-            "{what}, at line {} column {}",
-            error.line(),
-            error.column()
-        ))
+        Self::Serialization(json::fault(&error))
     }
 }
 

@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn count_below_zero_is_refused() {
-        assert_eq!(SyncCount::try_from(-1), Err(NegativeSyncCount(-1)));
+        assert_eq!(SyncCount::try_from(-1_i64), Err(NegativeSyncCount(-1)));
         assert!(serde_json::from_str::<SyncCount>("-1").is_err());
     }
 

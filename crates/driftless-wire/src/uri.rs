@@ -77,8 +77,8 @@ pub(crate) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, RequestError> {
     let Some(path) = path.strip_prefix('/') else {
         return Ok(Vec::new());
     };
-    // No operation has more than eight, and one above that is enough to match none.
-    path.split('/').take(9).map(decode).collect()
+    // No operation has more than seven; one above that is enough to match none.
+    path.split('/').take(8).map(decode).collect()
 }
 
 /// A query under construction.
