@@ -119,6 +119,14 @@ impl Delta {
         }
     }
 
+    /// Returns the change of one place, to be filled.
+    pub(crate) fn change(&mut self, object: ObjectId, key: &Key) -> &mut RegisterDelta {
+        match key {
+            Key::Map(key) => self.map(object).entry(key.clone()).or_default(),
+            Key::Element(element) => self.sequence(object).sets.entry(*element).or_default(),
+        }
+    }
+
     pub(crate) fn sequence(&mut self, object: ObjectId) -> &mut SequenceDelta {
         let entry =
             self.objects.entry(object).or_insert_with(|| ObjectDelta::Sequence(SequenceDelta::default()));

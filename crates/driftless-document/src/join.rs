@@ -164,21 +164,28 @@ fn join_times(a: &State, b: &State, joined: &State) -> BTreeMap<OpId, i64> {
 }
 
 impl Items {
-    /// Returns every live content with its id and its place in this object.
-    pub(crate) fn placed(&self) -> Box<dyn Iterator<Item = (OpId, &Content, Key)> + '_> {
+    /// Returns every content that was put in a place of this object; what was inserted as an element is not among them.
+    pub(crate) fn put(&self) -> Box<dyn Iterator<Item = (OpId, &Content, Key)> + '_> {
         match self {
             Self::Map(_, keys) => Box::new(keys.iter().flat_map(|(key, register)| {
                 register.iter().map(|(id, content)| (*id, content, Key::Map(key.clone())))
             })),
-            Self::Sequence(_, sequence) => Box::new(
-                sequence
-                    .runs()
-                    .flat_map(Run::uncommon)
-                    .map(|(id, content)| (id, content, Key::Element(id)))
-                    .chain(sequence.sets.iter().flat_map(|(element, register)| {
-                        register.iter().map(|(id, content)| (*id, content, Key::Element(*element)))
-                    })),
-            ),
+            Self::Sequence(_, sequence) => {
+                Box::new(sequence.sets.iter().flat_map(|(element, register)| {
+                    register.iter().map(|(id, content)| (*id, content, Key::Element(*element)))
+                }))
+            }
+        }
+    }
+
+    /// Returns every live content of this object that is no plain character.
+    pub(crate) fn placed(&self) -> Box<dyn Iterator<Item = (OpId, &Content, Key)> + '_> {
+        match self {
+            Self::Map(..) => self.put(),
+            Self::Sequence(_, sequence) => {
+                let inserted = sequence.runs().flat_map(Run::uncommon);
+                Box::new(inserted.map(|(id, content)| (id, content, Key::Element(id))).chain(self.put()))
+            }
         }
     }
 }

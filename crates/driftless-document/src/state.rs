@@ -179,6 +179,16 @@ impl State {
         self.root().get(key).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns the values that were put in a place, ascending by op id; what was inserted as an element is not among them.
+    pub(crate) fn register_at(&self, object: ObjectId, key: &Key) -> &[(OpId, Content)] {
+        let register = match (self.objects.get(&object).map(|object| &object.items), key) {
+            (Some(Items::Map(_, keys)), Key::Map(key)) => keys.get(key),
+            (Some(Items::Sequence(_, sequence)), Key::Element(element)) => sequence.sets.get(element),
+            _ => None,
+        };
+        register.map_or(&[], Vec::as_slice)
+    }
+
     /// Returns what a reader sees of one content.
     pub(crate) fn value(&self, id: OpId, content: &Content) -> Value {
         match content {

@@ -1,0 +1,444 @@
+//! One dataset on the device: reads, edits, and the join with what other devices wrote.
+//!
+//! Reads come from the state. The automerge document is only loaded when the first edit needs it, and kept in step from then
+//! on. An edit returns what it did as deltas, for whoever makes it durable; the document itself touches no disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::ExpandedChange;
+use automerge::transaction::Transactable;
+
+use crate::diff::{Delta, ObjectDelta};
+use crate::history::local_delta;
+use crate::id::{Actor, ObjectId, OpId};
+use crate::live::Live;
+use crate::ops::{self, exposed_object, legacy_scalar};
+use crate::state::{Clock, Key, Place, State};
+use crate::value::{Content, ObjectType, Scalar, Value};
+
+/// The longest key in bytes, which is what every Cognito Sync client enforces.
+pub const MAX_KEY_BYTES: usize = 128;
+
+/// A dataset on the device.
+#[derive(Clone, Debug)]
+pub struct Document {
+    name: String,
+    actor: Actor,
+    state: State,
+    live: Option<Live>,
+}
+
+/// What one edit did.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "an edit is lost at a restart unless its deltas are made durable"]
+pub struct Edit {
+    /// The deltas to apply, in order, to the state before the edit; none if the edit changed nothing.
+    pub deltas: Vec<Delta>,
+    changes: Vec<ExpandedChange>,
+}
+
+impl Edit {
+    /// Tells whether the edit changed nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deltas.is_empty()
+    }
+
+    pub(crate) fn changes(&self) -> &[ExpandedChange] {
+        &self.changes
+    }
+
+    /// Appends a later edit.
+    pub fn append(&mut self, mut later: Self) {
+        self.deltas.append(&mut later.deltas);
+        self.changes.append(&mut later.changes);
+    }
+}
+
+/// Why an edit was refused; the document is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// A key is empty or longer than [`MAX_KEY_BYTES`].
+    #[error("a key has 1 to {MAX_KEY_BYTES} bytes, not {0}")]
+    Key(usize),
+    /// The value is no plain scalar: counters begin at 0 and grow by increments.
+    #[error("a counter or unknown scalar cannot be put as a value")]
+    NotPlain,
+    /// An object of another kind stands at the key; remove it first.
+    #[error("a {found} stands at the key, not a {wanted}")]
+    OtherKind {
+        /// What was asked for.
+        wanted: &'static str,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// The total of the counter would leave the range of 64 bits.
+    #[error("the counter stands at {total} and cannot grow by {by}")]
+    Overflow {
+        /// The total now.
+        total: i64,
+        /// The refused increment.
+        by: i64,
+    },
+    /// A place in a text lies behind its end.
+    #[error("characters {at} to {end} lie behind the end of the text at {len}")]
+    OutOfRange {
+        /// The first character.
+        at: usize,
+        /// Behind the last character.
+        end: usize,
+        /// How many characters the text has.
+        len: usize,
+    },
+    /// The op counters of this document are used up, which takes 2^31 edits or a hostile author.
+    #[error("the operation counters of the document are used up")]
+    Exhausted,
+}
+
+impl Document {
+    /// Returns an empty document for a dataset of this name.
+    ///
+    /// The name decides the ids of objects that every device creates alike, so it must be the same everywhere. No other
+    /// document may ever have the same actor.
+    #[must_use]
+    pub fn new(name: impl Into<String>, actor: Actor) -> Self {
+        Self::from_state(name, actor, State::new())
+    }
+
+    /// Returns the document that has this state.
+    #[must_use]
+    pub fn from_state(name: impl Into<String>, actor: Actor, state: State) -> Self {
+        Self { name: name.into(), actor, state, live: None }
+    }
+
+    /// Returns the author of the edits made here.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// Gives later edits another author, as a copy of a store must: its op ids would be given out twice.
+    pub fn set_actor(&mut self, actor: Actor) {
+        self.actor = actor;
+        self.live = None;
+    }
+
+    /// Returns the state.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Returns the winning value at a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Value> {
+        self.state.get(key)
+    }
+
+    /// Returns the text at a key: the live text object, also where a concurrent put of something else wins.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<String> {
+        let id = self.object_at(key, ObjectType::Text)?;
+        self.state.value(id, &Content::Object(ObjectType::Text)).as_str().map(str::to_owned)
+    }
+
+    /// Returns the total of the counter at a key, also where a concurrent put of something else wins.
+    #[must_use]
+    pub fn counter(&self, key: &str) -> Option<i64> {
+        let (id, content) = self.state.register(key).iter().rev().find(|(_, c)| c.is_counter())?;
+        self.state.value(*id, content).as_i64()
+    }
+
+    /// Tells whether the automerge document is in memory, so that the next edit need not load it.
+    #[must_use]
+    pub const fn is_loaded(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Loads the automerge document from what [`save`](Self::save) gave when the state was `saved_at`, and brings it forward.
+    ///
+    /// It only saves time: without it, or when the bytes do not load, the first edit builds the document from the state. The
+    /// bytes must be those that `save` gave, checked by whoever kept them.
+    pub fn attach(&mut self, bytes: &[u8], saved_at: &State) {
+        if self.live.is_some() {
+            return;
+        }
+        self.live = Live::load(self.actor, bytes).ok().map(|mut live| {
+            live.advance(saved_at, &self.state.diff(saved_at), &self.state);
+            live
+        });
+    }
+
+    /// Returns the automerge document in automerge's own format; dead history is dropped first where it prevails.
+    pub fn save(&mut self) -> Vec<u8> {
+        let population = self.state.population();
+        let wanted = (population.live + population.dead) as u64;
+        if self.live().operations() > 2 * wanted + 1_000 {
+            self.live = None;
+        }
+        self.live().save()
+    }
+
+    fn live(&mut self) -> &mut Live {
+        let (actor, state) = (self.actor, &self.state);
+        self.live.get_or_insert_with(|| Live::rebuild(actor, state))
+    }
+
+    /// Puts a scalar at a key in place of all that stands there; `time` is the wall clock in ms, for people.
+    ///
+    /// An equal value that stands there alone is left, and nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`] if the key or the value cannot be put.
+    pub fn put(&mut self, key: &str, value: Scalar, time: i64) -> Result<Edit, EditError> {
+        self.put_all([(key.to_owned(), value)].into(), time)
+    }
+
+    /// Puts many scalars, as [`put`](Self::put) does, in one change.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`] if one key or value cannot be put; none is put then.
+    pub fn put_all(&mut self, values: BTreeMap<String, Scalar>, time: i64) -> Result<Edit, EditError> {
+        for (key, value) in &values {
+            check_key(key)?;
+            if matches!(value, Scalar::Counter(_) | Scalar::Unknown { .. }) {
+                return Err(EditError::NotPlain);
+            }
+        }
+        let state = &self.state;
+        let stands = |key: &str, value: &Scalar| {
+            matches!(state.register(key), [(_, Content::Scalar(old))] if old == value)
+        };
+        let changed: Vec<_> = values.iter().filter(|(key, value)| !stands(key, value)).collect();
+        if changed.is_empty() {
+            return Ok(Edit::default());
+        }
+        self.change(time, |transaction| {
+            changed.iter().try_for_each(|(key, value)| {
+                transaction.put(automerge::ROOT, key.as_str(), legacy_scalar(value))
+            })
+        })
+    }
+
+    /// Removes what stands at a key; nothing is written where nothing stands.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Key`] if it is no key, [`EditError::Exhausted`].
+    pub fn remove(&mut self, key: &str, time: i64) -> Result<Edit, EditError> {
+        check_key(key)?;
+        if self.state.register(key).is_empty() {
+            return Ok(Edit::default());
+        }
+        self.change(time, |transaction| transaction.delete(automerge::ROOT, key))
+    }
+
+    /// Adds to the counter at a key, which is created where there is none; a scalar in its way is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`] if the key is none, something that is no scalar stands there, or the total overflows.
+    pub fn increment(&mut self, key: &str, by: i64, time: i64) -> Result<Edit, EditError> {
+        check_key(key)?;
+        self.check_kind(key, None)?;
+        let total = self.counter(key).unwrap_or(0);
+        total.checked_add(by).ok_or(EditError::Overflow { total, by })?;
+        let mut edit = self.ensure(key, None)?;
+        edit.append(self.change(time, |transaction| transaction.increment(automerge::ROOT, key, by))?);
+        Ok(edit)
+    }
+
+    /// Removes `delete` characters of the text at a key from character `at` on, and inserts others there.
+    ///
+    /// Positions count Unicode code points. The text is created where there is none; a scalar in its way is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`] if the key is none, something that is no scalar stands there, or the place lies behind the end.
+    pub fn splice_text(
+        &mut self,
+        key: &str,
+        at: usize,
+        delete: usize,
+        insert: &str,
+        time: i64,
+    ) -> Result<Edit, EditError> {
+        check_key(key)?;
+        self.check_kind(key, Some(ObjectType::Text))?;
+        let len = match self.object_at(key, ObjectType::Text) {
+            Some(id) => self.live().length(ObjectId::Made(id)),
+            None => 0,
+        };
+        let end = at.saturating_add(delete);
+        if end > len {
+            return Err(EditError::OutOfRange { at, end, len });
+        }
+        let mut edit = self.ensure(key, Some(ObjectType::Text))?;
+        let id = self.object_at(key, ObjectType::Text).expect("the text was just ensured");
+        let object = exposed_object(ObjectId::Made(id));
+        let delete = isize::try_from(delete).expect("a text fits into memory");
+        edit.append(self.change(time, |transaction| transaction.splice_text(object, at, delete, insert))?);
+        Ok(edit)
+    }
+
+    /// Returns the id of the live object of a kind at a key.
+    pub(crate) fn object_at(&self, key: &str, kind: ObjectType) -> Option<OpId> {
+        let mut register = self.state.register(key).iter().rev();
+        register.find(|(_, content)| *content == Content::Object(kind)).map(|(id, _)| *id)
+    }
+
+    /// Refuses a key at which an object of another kind stands; `None` is a counter.
+    fn check_kind(&self, key: &str, wanted: Option<ObjectType>) -> Result<(), EditError> {
+        let name = |kind: Option<ObjectType>| kind.map_or("counter", ObjectType::name);
+        for (_, content) in self.state.register(key) {
+            let found = match content {
+                Content::Object(found) => Some(*found),
+                Content::Scalar(Scalar::Counter(_)) => None,
+                Content::Scalar(_) => continue,
+            };
+            if found != wanted {
+                return Err(EditError::OtherKind { wanted: name(wanted), found: name(found) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the object of a kind at a root key where it is missing, and removes the scalars in its way.
+    ///
+    /// Creation is an operation without an author: every device that creates it gives it the same id, so that two that do
+    /// so offline share one object. The id's counter is the generation: one more than the highest that the clock knows.
+    fn ensure(&mut self, key: &str, kind: Option<ObjectType>) -> Result<Edit, EditError> {
+        let mut edit = Edit::default();
+        let place = Place { object: ObjectId::Root, key: Key::Map(key.to_owned()) };
+        let content = kind.map_or(Content::Scalar(Scalar::Counter(0)), Content::Object);
+        let register = self.state.register(key);
+        let is_wanted = |c: &Content| c == &content || (kind.is_none() && c.is_counter());
+        let there = register.iter().any(|(_, c)| is_wanted(c));
+        let in_the_way: Vec<OpId> =
+            register.iter().filter(|(_, c)| !is_wanted(c)).map(|(id, _)| *id).collect();
+        if !there {
+            let creator = creator(&self.name, key, kind);
+            let id = OpId::new(self.state.seen_from(creator) + 1, creator);
+            edit.append(self.write(id, ops::put(&place, &content))?);
+        }
+        if !in_the_way.is_empty() {
+            let id = OpId::new(self.live().next_counter(), self.actor);
+            edit.append(self.write(id, ops::delete(&place, &in_the_way))?);
+        }
+        Ok(edit)
+    }
+
+    fn write(&mut self, id: OpId, operation: automerge::legacy::Op) -> Result<Edit, EditError> {
+        self.check_counters()?;
+        let change = self.live().write(id, operation);
+        Ok(self.take_in(change))
+    }
+
+    fn change(
+        &mut self,
+        time: i64,
+        edit: impl FnOnce(&mut automerge::transaction::Transaction<'_>) -> Result<(), automerge::AutomergeError>,
+    ) -> Result<Edit, EditError> {
+        self.check_counters()?;
+        let change = self.live().edit(time, edit).expect("an edit was checked before automerge saw it");
+        Ok(change.map(|change| self.take_in(change)).unwrap_or_default())
+    }
+
+    /// Refuses edits while counters are near their end, with room for the longest single edit.
+    fn check_counters(&mut self) -> Result<(), EditError> {
+        let near_the_end = self.live().next_counter() > crate::id::MAX_COUNTER - (1 << 22);
+        if near_the_end { Err(EditError::Exhausted) } else { Ok(()) }
+    }
+
+    /// Advances the state by a change that automerge just made.
+    fn take_in(&mut self, change: ExpandedChange) -> Edit {
+        let delta = local_delta(&self.state, &change);
+        self.advance_state(&delta);
+        Edit { deltas: vec![delta], changes: vec![change] }
+    }
+
+    fn advance_state(&mut self, delta: &Delta) {
+        let state = std::mem::take(&mut self.state);
+        self.state = state.apply(delta).expect("what this document did keeps the rules of states");
+    }
+
+    /// Replaces the state by its join with another one, and returns the difference.
+    ///
+    /// The automerge document follows at once if it is loaded.
+    pub fn join(&mut self, other: &State) -> Delta {
+        let joined = self.state.join(other);
+        let delta = joined.diff(&self.state);
+        if !delta.is_empty() {
+            if let Some(live) = &mut self.live {
+                live.advance(&self.state, &delta, &joined);
+            }
+            self.state = joined;
+        }
+        delta
+    }
+
+    /// Replaces the state by another one that need not include it.
+    pub(crate) fn replace(&mut self, state: State) {
+        self.state = state;
+        self.live = None;
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the clock forget what was made and removed here unseen, see [`crate::reauthor`].
+    pub(crate) fn forget(&mut self, clock: &Clock) {
+        for (actor, counter) in clock {
+            if *counter == 0 {
+                self.state.clock.remove(actor);
+            } else {
+                self.state.clock.insert(*actor, *counter);
+            }
+        }
+        self.live = None;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn automerge(&mut self) -> &automerge::Automerge {
+        self.live().automerge()
+    }
+}
+
+/// Returns the author under whose name every device creates the object of a kind at a root key; `None` is a counter.
+pub(crate) fn creator(dataset: &str, key: &str, kind: Option<ObjectType>) -> Actor {
+    let kind = kind.map_or("counter", ObjectType::name);
+    Actor::derived(&[dataset.as_bytes(), b"root", key.as_bytes(), kind.as_bytes()])
+}
+
+fn check_key(key: &str) -> Result<(), EditError> {
+    if key.is_empty() || key.len() > MAX_KEY_BYTES {
+        return Err(EditError::Key(key.len()));
+    }
+    Ok(())
+}
+
+impl State {
+    /// Returns the root keys that a delta changed, in ascending order; this is the state after it.
+    #[must_use]
+    pub fn changed_keys(&self, delta: &Delta) -> BTreeSet<String> {
+        let mut keys = BTreeSet::new();
+        for (object, changed) in &delta.objects {
+            if let (ObjectId::Root, ObjectDelta::Map(changed)) = (object, changed) {
+                keys.extend(changed.keys().cloned());
+            }
+            keys.extend(self.root_key(*object).map(str::to_owned));
+        }
+        for key in delta.counts.keys() {
+            let place = self.counters.get(&key.counters[0]);
+            keys.extend(place.and_then(|place| match (&place.object, &place.key) {
+                (ObjectId::Root, Key::Map(key)) => Some(key.clone()),
+                (object, _) => self.root_key(*object).map(str::to_owned),
+            }));
+        }
+        keys
+    }
+}

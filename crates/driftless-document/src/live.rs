@@ -1,0 +1,254 @@
+//! The automerge document behind a dataset, kept in step with the state beside it.
+//!
+//! Local edits are automerge transactions, read back operation by operation. What a join brings is applied as one batch of
+//! changes that hold just what is new ([`Live::advance`]), or, where much is new, by building the document afresh from the
+//! state; a property test holds the two equal. Nothing but changes made here ever reaches automerge.
+
+use std::collections::HashMap;
+
+use automerge::legacy::Op;
+use automerge::transaction::{CommitOptions, Transaction};
+use automerge::{Automerge, AutomergeError, Change, ChangeHash, ExpandedChange, ReadDoc, TextEncoding};
+
+use crate::diff::{Delta, ObjectDelta, Removed, SequenceDelta};
+use crate::emit::{Operations, emit, insert_run, runs};
+use crate::id::{Actor, ObjectId, OpId};
+use crate::join::regroup;
+use crate::ops::{self, HOUSEKEEPING, Header, actor_id, actor_of, exposed_object};
+use crate::state::{Key, Place, State};
+
+/// An automerge document and, per author, its last change.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    automerge: Automerge,
+    actor: Actor,
+    tips: HashMap<Actor, (u64, ChangeHash)>,
+}
+
+impl Live {
+    /// Builds the document of a state; linear, and the slow way: some 20 µs an operation.
+    pub(crate) fn rebuild(actor: Actor, state: &State) -> Self {
+        let automerge =
+            Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint).with_actor(actor_id(actor));
+        let mut live = Self { automerge, actor, tips: HashMap::new() };
+        live.apply(emit(state));
+        live
+    }
+
+    /// Loads what [`save`](Self::save) gave. The bytes must be just those: automerge panics on many others.
+    pub(crate) fn load(actor: Actor, bytes: &[u8]) -> Result<Self, AutomergeError> {
+        let mut automerge = Automerge::load(bytes)?;
+        automerge.set_actor(actor_id(actor));
+        let tips = automerge
+            .get_changes_meta(&[])
+            .into_iter()
+            .map(|change| (actor_of(&change.actor), (change.seq, change.hash)));
+        let mut live = Self { tips: HashMap::new(), actor, automerge: Automerge::new() };
+        for (author, tip) in tips {
+            let entry = live.tips.entry(author).or_insert(tip);
+            *entry = (*entry).max(tip);
+        }
+        live.automerge = automerge;
+        Ok(live)
+    }
+
+    pub(crate) fn save(&self) -> Vec<u8> {
+        self.automerge.save()
+    }
+
+    /// Returns how many operations the document holds, dead ones too.
+    pub(crate) fn operations(&self) -> u64 {
+        self.automerge.stats().num_ops
+    }
+
+    pub(crate) fn length(&self, object: ObjectId) -> usize {
+        self.automerge.length(exposed_object(object))
+    }
+
+    /// Runs one local edit and returns the change it made, or `None` if it changed nothing.
+    ///
+    /// `time` is the author's wall clock in ms, 0 for none.
+    pub(crate) fn edit(
+        &mut self,
+        time: i64,
+        edit: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
+    ) -> Result<Option<ExpandedChange>, AutomergeError> {
+        let mut transaction = self.automerge.transaction();
+        if let Err(error) = edit(&mut transaction) {
+            transaction.rollback();
+            return Err(error);
+        }
+        let options = CommitOptions::default().with_time(time);
+        if transaction.commit_with(options).0.is_none() {
+            return Ok(None);
+        }
+        let change = self.automerge.get_last_local_change().expect("a change was just committed");
+        self.tips.insert(self.actor, (change.seq(), change.hash()));
+        Ok(Some(change.decode()))
+    }
+
+    /// Applies one operation of any author as a change of its own, and returns that.
+    pub(crate) fn write(&mut self, id: OpId, operation: Op) -> ExpandedChange {
+        let deps = if id.actor == self.actor { self.automerge.get_heads() } else { self.tip_of(id.actor) };
+        let header = Header {
+            actor: id.actor,
+            seq: self.next_seq(id.actor),
+            start: id.counter,
+            time: 0,
+            deps,
+            extra_bytes: Vec::new(),
+        };
+        let change = ops::change(header, vec![operation]);
+        let decoded = change.decode();
+        self.apply(vec![change]);
+        decoded
+    }
+
+    /// Returns the counter that the next operation of this device gets.
+    pub(crate) fn next_counter(&self) -> u32 {
+        let heads = self.automerge.get_heads();
+        let newest = heads.iter().filter_map(|hash| self.automerge.get_change_meta_by_hash(hash));
+        newest.map(|change| ops::counter_of(change.max_op)).max().unwrap_or(0) + 1
+    }
+
+    /// Brings the document from one state to a later one.
+    pub(crate) fn advance(&mut self, before: &State, delta: &Delta, after: &State) {
+        let (added, removed) = changed_operations(before, delta, after);
+        let population = after.population();
+        if added.len() + removed.len() > (population.live + population.dead) / 2 {
+            *self = Self::rebuild(self.actor, after);
+            return;
+        }
+        let mut batch = Vec::new();
+        for run in runs(added) {
+            let header = Header {
+                actor: run.actor,
+                seq: self.next_seq(run.actor),
+                start: run.start,
+                time: run.time,
+                deps: self.tip_of(run.actor),
+                extra_bytes: Vec::new(),
+            };
+            let change = ops::change(header, run.operations);
+            self.tips.insert(run.actor, (change.seq(), change.hash()));
+            batch.push(change);
+        }
+        if !removed.is_empty() {
+            batch.push(self.sweep(&batch, after, removed));
+        }
+        self.apply(batch);
+    }
+
+    /// Returns the change that removes what others removed, by an author who only keeps house in this document.
+    ///
+    /// The operations that removed it are not known any more, so that these get ids above all others. That raises the
+    /// counter of the next local edit by one for every removal; a rebuild sets it back.
+    fn sweep(&mut self, batch: &[Change], after: &State, removed: Vec<(Place, Vec<OpId>)>) -> Change {
+        let keeper = Actor::derived(&[b"driftless sweep", &self.actor.to_bytes()]);
+        let newest = batch.iter().map(|change| ops::counter_of(change.max_op())).max().unwrap_or(0);
+        let mut deps = self.automerge.get_heads();
+        deps.extend(self.tip_of(keeper));
+        deps.extend(batch.iter().map(Change::hash));
+        deps.sort_unstable();
+        deps.dedup();
+        let header = Header {
+            actor: keeper,
+            seq: self.next_seq(keeper),
+            start: self.next_counter().max(newest + 1).max(after.max_counter() + 1),
+            time: 0,
+            deps,
+            extra_bytes: HOUSEKEEPING.to_vec(),
+        };
+        let operations = removed.iter().map(|(place, ids)| ops::delete(place, ids)).collect();
+        let change = ops::change(header, operations);
+        self.tips.insert(keeper, (change.seq(), change.hash()));
+        change
+    }
+
+    fn apply(&mut self, batch: Vec<Change>) {
+        for change in &batch {
+            self.tips.insert(actor_of(change.actor_id()), (change.seq(), change.hash()));
+        }
+        self.automerge.apply_changes(batch).expect("changes built from a valid state apply");
+    }
+
+    fn next_seq(&self, actor: Actor) -> u64 {
+        self.tips.get(&actor).map_or(1, |(seq, _)| seq + 1)
+    }
+
+    fn tip_of(&self, actor: Actor) -> Vec<ChangeHash> {
+        self.tips.get(&actor).map(|(_, hash)| *hash).into_iter().collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn automerge(&self) -> &Automerge {
+        &self.automerge
+    }
+}
+
+/// Returns the operations that a delta adds, and per place the values that it removes.
+fn changed_operations(
+    before: &State,
+    delta: &Delta,
+    after: &State,
+) -> (Operations, Vec<(Place, Vec<OpId>)>) {
+    let mut added = Operations::new();
+    let mut removed = Vec::new();
+    for (object, changed) in &delta.objects {
+        let object = *object;
+        let places: Box<dyn Iterator<Item = _>> = match changed {
+            ObjectDelta::Map(keys) => {
+                Box::new(keys.iter().map(|(key, change)| (Key::Map(key.clone()), change)))
+            }
+            ObjectDelta::Sequence(sequence) => {
+                change_elements(object, sequence, &mut added, &mut removed);
+                Box::new(sequence.sets.iter().map(|(id, change)| (Key::Element(*id), change)))
+            }
+        };
+        for (key, change) in places {
+            let gone: Vec<OpId> = match &change.removed {
+                Removed::Nothing => Vec::new(),
+                Removed::All => before.register_at(object, &key).iter().map(|(id, _)| *id).collect(),
+                Removed::Some(ids) => ids.iter().copied().collect(),
+            };
+            let place = Place { object, key };
+            for (id, content) in &change.added {
+                let time = after.times.get(id).copied().unwrap_or(0);
+                added.insert((id.actor, id.counter), (ops::put(&place, content), time));
+            }
+            if !gone.is_empty() {
+                removed.push((place, gone));
+            }
+        }
+    }
+    let known = regroup(&before.counts, |id| after.counters.contains_key(id));
+    for (key, count) in &delta.counts {
+        let by = count.sum.wrapping_sub(known.get(key).map_or(0, |known| known.sum));
+        let operation = ops::increment(&after.counters[&key.counters[0]], &key.counters, by);
+        added.insert((key.actor, count.last), (operation, 0));
+    }
+    (added, removed)
+}
+
+fn change_elements(
+    object: ObjectId,
+    sequence: &SequenceDelta,
+    added: &mut Operations,
+    removed: &mut Vec<(Place, Vec<OpId>)>,
+) {
+    let mut remove = |start: OpId, len: u32| {
+        removed.extend((0..len).map(|at| {
+            let element = start.plus(at);
+            (Place { object, key: Key::Element(element) }, vec![element])
+        }));
+    };
+    for span in &sequence.deleted {
+        remove(span.start, span.len);
+    }
+    for run in &sequence.inserted {
+        insert_run(added, object, run);
+        if !run.body.is_live() {
+            remove(run.start, run.len());
+        }
+    }
+}
