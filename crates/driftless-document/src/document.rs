@@ -13,7 +13,7 @@ use crate::history::local_delta;
 use crate::id::{Actor, ObjectId, OpId};
 use crate::live::Live;
 use crate::ops::{self, exposed_object, legacy_scalar};
-use crate::state::{Clock, Key, Place, State};
+use crate::state::{Key, Place, State};
 use crate::value::{Content, ObjectType, Scalar, Value};
 
 /// The longest key in bytes, which is what every Cognito Sync client enforces.
@@ -277,11 +277,23 @@ impl Document {
             return Err(EditError::OutOfRange { at, end, len });
         }
         let mut edit = self.ensure(key, Some(ObjectType::Text))?;
+        edit.append(self.splice_object(key, at, delete, insert, time)?);
+        Ok(edit)
+    }
+
+    /// Splices the text that stands at a key, at a place that lies in it.
+    pub(crate) fn splice_object(
+        &mut self,
+        key: &str,
+        at: usize,
+        delete: usize,
+        insert: &str,
+        time: i64,
+    ) -> Result<Edit, EditError> {
         let id = self.object_at(key, ObjectType::Text).expect("the text was just ensured");
         let object = exposed_object(ObjectId::Made(id));
         let delete = isize::try_from(delete).expect("a text fits into memory");
-        edit.append(self.change(time, |transaction| transaction.splice_text(object, at, delete, insert))?);
-        Ok(edit)
+        self.change(time, |transaction| transaction.splice_text(object, at, delete, insert))
     }
 
     /// Returns the id of the live object of a kind at a key.
@@ -311,24 +323,42 @@ impl Document {
     /// Creation is an operation without an author: every device that creates it gives it the same id, so that two that do
     /// so offline share one object. The id's counter is the generation: one more than the highest that the clock knows.
     fn ensure(&mut self, key: &str, kind: Option<ObjectType>) -> Result<Edit, EditError> {
-        let mut edit = Edit::default();
-        let place = Place { object: ObjectId::Root, key: Key::Map(key.to_owned()) };
-        let content = kind.map_or(Content::Scalar(Scalar::Counter(0)), Content::Object);
+        let is_scalar = |content: &Content| matches!(content, Content::Scalar(_)) && !content.is_counter();
         let register = self.state.register(key);
-        let is_wanted = |c: &Content| c == &content || (kind.is_none() && c.is_counter());
-        let there = register.iter().any(|(_, c)| is_wanted(c));
         let in_the_way: Vec<OpId> =
-            register.iter().filter(|(_, c)| !is_wanted(c)).map(|(id, _)| *id).collect();
-        if !there {
-            let creator = creator(&self.name, key, kind);
-            let id = OpId::new(self.state.seen_from(creator) + 1, creator);
-            edit.append(self.write(id, ops::put(&place, &content))?);
-        }
+            register.iter().filter(|(_, content)| is_scalar(content)).map(|(id, _)| *id).collect();
+        let mut edit = self.create(key, kind)?;
         if !in_the_way.is_empty() {
-            let id = OpId::new(self.live().next_counter(), self.actor);
-            edit.append(self.write(id, ops::delete(&place, &in_the_way))?);
+            edit.append(self.write_own(ops::delete(&root_place(key), &in_the_way))?);
         }
         Ok(edit)
+    }
+
+    /// Creates the object of a kind at a root key where it is missing, beside whatever stands there.
+    pub(crate) fn create(&mut self, key: &str, kind: Option<ObjectType>) -> Result<Edit, EditError> {
+        let there = match kind {
+            Some(kind) => self.object_at(key, kind).is_some(),
+            None => !self.counters_at(key).is_empty(),
+        };
+        if there {
+            return Ok(Edit::default());
+        }
+        let content = kind.map_or(Content::Scalar(Scalar::Counter(0)), Content::Object);
+        let creator = creator(&self.name, key, kind);
+        let id = OpId::new(self.state.seen_from(creator) + 1, creator);
+        self.write(id, ops::put(&root_place(key), &content))
+    }
+
+    /// Returns the live counters at a key, ascending.
+    pub(crate) fn counters_at(&self, key: &str) -> Vec<OpId> {
+        let register = self.state.register(key).iter();
+        register.filter(|(_, content)| content.is_counter()).map(|(id, _)| *id).collect()
+    }
+
+    /// Applies one operation that automerge's own edits cannot express, under the next id of this device.
+    pub(crate) fn write_own(&mut self, operation: automerge::legacy::Op) -> Result<Edit, EditError> {
+        let id = OpId::new(self.live().next_counter(), self.actor);
+        self.write(id, operation)
     }
 
     fn write(&mut self, id: OpId, operation: automerge::legacy::Op) -> Result<Edit, EditError> {
@@ -349,7 +379,7 @@ impl Document {
 
     /// Refuses edits while counters are near their end, with room for the longest single edit.
     fn check_counters(&mut self) -> Result<(), EditError> {
-        let near_the_end = self.live().next_counter() > crate::id::MAX_COUNTER - (1 << 22);
+        let near_the_end = self.live().next_counter() > crate::id::MAX_COUNTER - (1 << 24);
         if near_the_end { Err(EditError::Exhausted) } else { Ok(()) }
     }
 
@@ -386,22 +416,6 @@ impl Document {
         self.live = None;
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Makes the clock forget what was made and removed here unseen, see [`crate::reauthor`].
-    pub(crate) fn forget(&mut self, clock: &Clock) {
-        for (actor, counter) in clock {
-            if *counter == 0 {
-                self.state.clock.remove(actor);
-            } else {
-                self.state.clock.insert(*actor, *counter);
-            }
-        }
-        self.live = None;
-    }
-
     #[cfg(test)]
     pub(crate) fn automerge(&mut self) -> &automerge::Automerge {
         self.live().automerge()
@@ -412,6 +426,10 @@ impl Document {
 pub(crate) fn creator(dataset: &str, key: &str, kind: Option<ObjectType>) -> Actor {
     let kind = kind.map_or("counter", ObjectType::name);
     Actor::derived(&[dataset.as_bytes(), b"root", key.as_bytes(), kind.as_bytes()])
+}
+
+fn root_place(key: &str) -> Place {
+    Place { object: ObjectId::Root, key: Key::Map(key.to_owned()) }
 }
 
 fn check_key(key: &str) -> Result<(), EditError> {
