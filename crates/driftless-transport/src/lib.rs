@@ -1,1 +1,44 @@
-//! One signed exchange with Amazon Cognito Sync over hyper
+//! One signed exchange with Amazon Cognito Sync, or with any server that speaks its API.
+//!
+//! [`HyperTransport`] takes a [`Request`](driftless_wire::Request), signs it, sends it over HTTP or HTTPS,
+//! and gives back the [`Response`](driftless_wire::Response) or an [`ExchangeError`]. It sends a request
+//! again only where that is safe: **an update whose outcome is unknown is never sent again**. It keeps no
+//! data and knows nothing of counts, sessions and merging.
+//!
+//! Who needs another way to a service implements [`Transport`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use driftless_transport::{Endpoint, EnvironmentCredentials, HyperTransport};
+//!
+//! # fn main() -> Result<(), driftless_transport::EndpointError> {
+//! let credentials = EnvironmentCredentials::new(|name| std::env::var(name).ok());
+//! let endpoint = Endpoint::region("eu-central-1")?;
+//! assert_eq!(endpoint.signing_region(), "eu-central-1");
+//! let transport = HyperTransport::builder(endpoint, Arc::new(credentials)).build();
+//! # drop(transport);
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod clock;
+mod connection;
+mod credentials;
+mod endpoint;
+mod error;
+mod exchange;
+mod retry;
+mod sign;
+mod transport;
+
+pub use builder::HyperTransportBuilder;
+pub use clock::{Clock, SystemClock, Timer, TokioTimer};
+pub use credentials::{
+    Credentials, CredentialsError, CredentialsProvider, EnvironmentCredentials, StaticCredentials,
+};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{BoxError, ExchangeError, Retry};
+pub use exchange::HyperTransport;
+pub use transport::{BoxFuture, Exchanged, Transport};
