@@ -61,7 +61,8 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How often a request is sent if it is throttled or lost on the way; 4 times, and at least once.
+    /// How often a request is sent if it is throttled or lost on the way; 4 times, and at least
+    /// once.
     ///
     /// The waits between are random and at most 0.2, 0.4, 0.8 … 10 seconds.
     pub fn attempts(mut self, attempts: u32) -> Self {

@@ -42,7 +42,8 @@ impl Connection {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(connect));
-        // Named, not taken from the process: an app may have two providers of cryptography linked in.
+        // Named, not taken from the process: an app may have two providers of cryptography linked
+        // in.
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
             .expect("ring has cipher suites for the default protocol versions")
@@ -61,8 +62,8 @@ impl Connection {
 
     /// Sends a request once.
     ///
-    /// The pool sends it anew over another connection only if the first one was found closed before a
-    /// byte of it was written.
+    /// The pool sends it anew over another connection only if the first one was found closed before
+    /// a byte of it was written.
     pub(crate) async fn send(
         &self,
         request: http::Request<Full<Bytes>>,

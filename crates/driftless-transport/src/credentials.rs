@@ -47,17 +47,17 @@ pub enum CredentialsError {
 
 /// Gives out credentials.
 ///
-/// It is asked before each request, so a provider that fetches its credentials keeps them, and fetches the
-/// next ones before they expire.
+/// It is asked before each request, so a provider that fetches its credentials keeps them, and
+/// fetches the next ones before they expire.
 pub trait CredentialsProvider: Send + Sync + fmt::Debug {
     /// Returns credentials that are good now.
     fn credentials(&self) -> BoxFuture<'_, Result<Credentials, CredentialsError>>;
 
     /// Returns others than `refused`, which have expired.
     ///
-    /// Several exchanges can ask at once: a provider that already holds others than `refused` answers
-    /// with those. One that has no others answers with the same, and the exchange gives up; so does the
-    /// default.
+    /// Several exchanges can ask at once: a provider that already holds others than `refused`
+    /// answers with those. One that has no others answers with the same, and the exchange gives up;
+    /// so does the default.
     fn renew<'a>(
         &'a self,
         refused: &'a Credentials,
@@ -106,8 +106,8 @@ pub struct EnvironmentCredentials {
 }
 
 impl EnvironmentCredentials {
-    /// Makes a provider that looks up `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if it is set,
-    /// `AWS_SESSION_TOKEN` each time it is asked.
+    /// Makes a provider that looks up `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if it is
+    /// set, `AWS_SESSION_TOKEN` each time it is asked.
     pub fn new(look_up: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self {
             look_up: Box::new(look_up),

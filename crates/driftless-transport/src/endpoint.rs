@@ -34,8 +34,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`EndpointError::Region`] if the text cannot be a region. Whether the region has the service shows
-    /// when it is connected to.
+    /// [`EndpointError::Region`] if the text cannot be a region. Whether the region has the service
+    /// shows when it is connected to.
     pub fn region(region: &str) -> Result<Self, EndpointError> {
         Self::url(
             &format!("https://cognito-sync.{}.amazonaws.com", checked(region)?),
@@ -45,13 +45,13 @@ impl Endpoint {
 
     /// Returns the end point at a URL, for which requests are signed with `region`.
     ///
-    /// `http://` sends what is synced in the clear; it is meant for a service on the same machine or
-    /// behind a proxy.
+    /// `http://` sends what is synced in the clear; it is meant for a service on the same machine
+    /// or behind a proxy.
     ///
     /// # Errors
     ///
-    /// [`EndpointError`] if the URL is more or less than scheme, host and port, or the region is none. A
-    /// path is refused, because a proxy that strips it would break every signature.
+    /// [`EndpointError`] if the URL is more or less than scheme, host and port, or the region is
+    /// none. A path is refused, because a proxy that strips it would break every signature.
     pub fn url(url: &str, region: &str) -> Result<Self, EndpointError> {
         let region = checked(region)?.to_owned();
         let parts = url

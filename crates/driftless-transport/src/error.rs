@@ -40,15 +40,15 @@ pub enum ExchangeError {
         /// How many bytes of an answer are read.
         limit: usize,
     },
-    /// The answer says success and is not the service's: often a proxy or a captive portal. The request
-    /// may have been carried out.
+    /// The answer says success and is not the service's: often a proxy or a captive portal. The
+    /// request may have been carried out.
     #[error(transparent)]
     BadAnswer(#[from] AnswerError),
     /// There are no credentials to sign with. Nothing was sent.
     #[error("cannot sign the request")]
     Credentials(#[from] CredentialsError),
-    /// The future was polled outside a tokio runtime. Nothing was sent. Run it inside one that has its
-    /// network and time drivers enabled.
+    /// The future was polled outside a tokio runtime. Nothing was sent. Run it inside one that has
+    /// its network and time drivers enabled.
     #[error("called outside a tokio runtime")]
     NoRuntime,
     /// The request has no address at this end point. Nothing was sent.
@@ -61,17 +61,19 @@ pub enum ExchangeError {
 /// Closed: there is nothing between doing it again and not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// The same request may succeed later, by itself. After an unknown outcome of an update, list first.
+    /// The same request may succeed later, by itself. After an unknown outcome of an update, list
+    /// first.
     Later,
     /// The same request will fail again until the request, the credentials or the set-up change.
     Never,
 }
 
 impl ExchangeError {
-    /// Returns whether the service may have carried the request out although there is no good answer.
+    /// Returns whether the service may have carried the request out although there is no good
+    /// answer.
     ///
-    /// After an UpdateRecords the caller must list before it sends anything that builds on the counts;
-    /// sent again, the patch would conflict with itself.
+    /// After an UpdateRecords the caller must list before it sends anything that builds on the
+    /// counts; sent again, the patch would conflict with itself.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         match self {

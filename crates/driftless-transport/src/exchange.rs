@@ -1,13 +1,13 @@
 //! One exchange: sign, send, read, and again if it may be.
 //!
-//! It keeps two rules. A request whose outcome is unknown is sent again only if twice is as good as once;
-//! and what an exchange learns about the clock holds for those after it.
+//! It keeps two rules. A request whose outcome is unknown is sent again only if twice is as good as
+//! once; and what an exchange learns about the clock holds for those after it.
 //!
-//! Each request has a span named `request` at level info with these fields and no others: `operation`,
-//! `dataset`, `attempt` (from 1), `bytes_up` and `bytes_down` (of the bodies), `status`, and `code` (of an
-//! error; one that is not in the API's list shows as `Unknown`, for it is foreign text). A wait is an
-//! event at level debug with `operation`, `attempt` and `wait_ms`. Values, record keys, tokens,
-//! credentials and queries are in no span and no event.
+//! Each request has a span named `request` at level info with these fields and no others:
+//! `operation`, `dataset`, `attempt` (from 1), `bytes_up` and `bytes_down` (of the bodies),
+//! `status`, and `code` (of an error; one that is not in the API's list shows as `Unknown`, for it
+//! is foreign text). A wait is an event at level debug with `operation`, `attempt` and `wait_ms`.
+//! Values, record keys, tokens, credentials and queries are in no span and no event.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -34,8 +34,8 @@ use crate::transport::{BoxFuture, Exchanged, Transport};
 
 /// Exchanges requests and answers with a service over HTTP/1.1, signed with SigV4.
 ///
-/// It keeps its connections for the next exchange, is shared by reference, and needs a tokio runtime with
-/// its network and time drivers.
+/// It keeps its connections for the next exchange, is shared by reference, and needs a tokio
+/// runtime with its network and time drivers.
 pub struct HyperTransport {
     endpoint: Endpoint,
     credentials: Arc<dyn CredentialsProvider>,
@@ -87,7 +87,8 @@ impl HyperTransport {
         }
     }
 
-    /// Sends the request once, and prepares for once more if there is no answer and that makes sense.
+    /// Sends the request once, and prepares for once more if there is no answer and that makes
+    /// sense.
     async fn next(&self, course: &mut Course) -> Result<Option<Response>, ExchangeError> {
         let credentials = match course.renewed.take() {
             Some(credentials) => credentials,

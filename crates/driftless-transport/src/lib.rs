@@ -1,9 +1,9 @@
 //! One signed exchange with Amazon Cognito Sync, or with any server that speaks its API.
 //!
-//! [`HyperTransport`] takes a [`Request`](driftless_wire::Request), signs it, sends it over HTTP or HTTPS,
-//! and gives back the [`Response`](driftless_wire::Response) or an [`ExchangeError`]. It sends a request
-//! again only where that is safe: **an update whose outcome is unknown is never sent again**. It keeps no
-//! data and knows nothing of counts, sessions and merging.
+//! [`HyperTransport`] takes a [`Request`](driftless_wire::Request), signs it, sends it over HTTP or
+//! HTTPS, and gives back the [`Response`](driftless_wire::Response) or an [`ExchangeError`]. It
+//! sends a request again only where that is safe: **an update whose outcome is unknown is never
+//! sent again**. It keeps no data and knows nothing of counts, sessions and merging.
 //!
 //! Who needs another way to a service implements [`Transport`].
 //!

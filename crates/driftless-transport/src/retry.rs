@@ -1,7 +1,7 @@
 //! What follows a failed request: wait and send it again, correct what was wrong, or give up.
 //!
-//! Each cause has its own budget. Waiting has the attempts it was given; the clock is corrected once; the
-//! credentials are renewed once. Sent again is only what may be:
+//! Each cause has its own budget. Waiting has the attempts it was given; the clock is corrected
+//! once; the credentials are renewed once. Sent again is only what may be:
 //!
 //! | failure | ListRecords, ListDatasets, DescribeDataset, DeleteDataset | UpdateRecords |
 //! | --- | --- | --- |
@@ -23,8 +23,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// A clock is called off only beyond this; the service allows five minutes, its Date header has whole
-/// seconds, and an answer takes a while.
+/// A clock is called off only beyond this; the service allows five minutes, its Date header has
+/// whole seconds, and an answer takes a while.
 const SKEW_MILLIS: u64 = 60_000;
 
 /// What to do now.
@@ -61,8 +61,8 @@ impl Retries {
         }
     }
 
-    /// Decides after a failure; `now` is the time that the request was signed with, `server` the Date of
-    /// the answer.
+    /// Decides after a failure; `now` is the time that the request was signed with, `server` the
+    /// Date of the answer.
     pub(crate) fn after(
         &mut self,
         error: &ExchangeError,

@@ -1,7 +1,8 @@
 //! SigV4: a request and credentials become a signed HTTP request.
 //!
-//! The path stands percent-encoded once on the wire and is encoded again in the canonical form, as for
-//! every service but S3. Signed are host, date, content type if there is a body, and the session token.
+//! The path stands percent-encoded once on the wire and is encoded again in the canonical form, as
+//! for every service but S3. Signed are host, date, content type if there is a body, and the
+//! session token.
 
 use aws_credential_types::Credentials as SigningCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};

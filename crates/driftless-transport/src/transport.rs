@@ -11,8 +11,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Carries one request to a service and its answer back.
 ///
-/// [`HyperTransport`](crate::HyperTransport) goes over the network; a simulator or a service in the same
-/// process has its own.
+/// [`HyperTransport`](crate::HyperTransport) goes over the network; a simulator or a service in the
+/// same process has its own.
 pub trait Transport: Send + Sync {
     /// Sends a request until it is answered, refused, or may not be sent again.
     ///

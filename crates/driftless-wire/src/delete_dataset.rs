@@ -1,7 +1,7 @@
 //! DeleteDataset: one dataset and all its records, for ever.
 //!
-//! `DELETE /identitypools/{IdentityPoolId}/identities/{IdentityId}/datasets/{DatasetName}`.
-//! A dataset that does not exist is a ResourceNotFoundException; to one who wanted it gone, success.
+//! `DELETE /identitypools/{IdentityPoolId}/identities/{IdentityId}/datasets/{DatasetName}`. A
+//! dataset that does not exist is a ResourceNotFoundException; to one who wanted it gone, success.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! The service's errors: their codes as data, and how they travel.
 //!
-//! The type stands in the header [`ERROR_TYPE_HEADER`] and, from this service, not in the body. Readers
-//! take the header up to its first colon, then `__type` after its last `#`, then `code`, then the
-//! status.
+//! The type stands in the header [`ERROR_TYPE_HEADER`] and, from this service, not in the body.
+//! Readers take the header up to its first colon, then `__type` after its last `#`, then `code`,
+//! then the status.
 
 use std::fmt;
 
@@ -154,8 +154,8 @@ impl fmt::Display for ErrorCode {
 
 /// An error as the service answers it.
 ///
-/// The message may name a record's key ("Current SyncCount for: …"), so it is for people and stays out
-/// of logs and out of `Display`.
+/// The message may name a record's key ("Current SyncCount for: …"), so it is for people and stays
+/// out of logs and out of `Display`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{code} (status {status})")]
 pub struct ApiError {
@@ -201,9 +201,9 @@ impl ApiError {
 
     /// Reads an answer whose status is not 200, whatever is in it.
     ///
-    /// Of a long body only the beginning is looked at. Without a type anywhere the status stands for
-    /// one where only one is possible (403, 409, 429 and above 499), else the code is unknown: a 404
-    /// from a proxy is not the service saying that a dataset is gone.
+    /// Of a long body only the beginning is looked at. Without a type anywhere the status stands
+    /// for one where only one is possible (403, 409, 429 and above 499), else the code is unknown:
+    /// a 404 from a proxy is not the service saying that a dataset is gone.
     #[must_use]
     pub fn from_http(status: u16, error_type_header: Option<&str>, body: &[u8]) -> Self {
         let members = Members::read(body);
@@ -239,8 +239,8 @@ impl ApiError {
 
     /// Returns whether a list asked for changes after a count that the server has not reached.
     ///
-    /// The server was restored or is another one; list from 0. It is an InvalidParameterException, told
-    /// from others only by its text, "No such SyncCount: 37 exists for this Dataset".
+    /// The server was restored or is another one; list from 0. It is an InvalidParameterException,
+    /// told from others only by its text, "No such SyncCount: 37 exists for this Dataset".
     #[must_use]
     pub fn is_no_such_sync_count(&self) -> bool {
         self.code == ErrorCode::InvalidParameter && self.message.contains("No such SyncCount")

@@ -1,7 +1,8 @@
 //! The names and ids of the service, each valid from the moment it exists.
 //!
-//! They are parsed once where they come in (a user's argument, a path, a row, JSON) and not checked again. An error
-//! never quotes what it refuses: a record's key is the user's data and stays out of logs.
+//! They are parsed once where they come in (a user's argument, a path, a row, JSON) and not checked
+//! again. An error never quotes what it refuses: a record's key is the user's data and stays out of
+//! logs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -160,8 +161,8 @@ macro_rules! id {
 id! {
     /// The name of a dataset: 1 to 128 of `[a-zA-Z0-9_.:-]`.
     ///
-    /// The reference's text leaves out the colon, its pattern has it: the service itself names the datasets of merged
-    /// identities `<name>.<identity id>`.
+    /// The reference's text leaves out the colon, its pattern has it: the service itself names the
+    /// datasets of merged identities `<name>.<identity id>`.
     DatasetName, check_dataset_name
 }
 
@@ -178,7 +179,8 @@ id! {
 id! {
     /// The key of a record: 1 to 1,024 characters of any kind.
     ///
-    /// Every old client stops at [`limits::MAX_KEY_BYTES`] bytes; who writes keep to that, who reads accept the model's.
+    /// Every old client stops at [`limits::MAX_KEY_BYTES`] bytes; who writes keep to that, who
+    /// reads accept the model's.
     RecordKey, check_record_key
 }
 
@@ -189,8 +191,8 @@ id! {
 
 /// The token of a session: one ListRecords gives it, at most one UpdateRecords takes it.
 ///
-/// It is opaque and has no constraint in the model. `Debug` does not show it, because who has it and the credentials can
-/// write.
+/// It is opaque and has no constraint in the model. `Debug` does not show it, because who has it
+/// and the credentials can write.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SyncSessionToken(String);

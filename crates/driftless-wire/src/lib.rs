@@ -1,12 +1,12 @@
 //! The Amazon Cognito Sync API: its shapes, their JSON, and their HTTP forms.
 //!
 //! This crate knows what the service prescribes and does nothing: it opens no connection, reads no
-//! clock, signs nothing and merges nothing. A client turns a [`Request`] into [`HttpParts`] and a body
-//! into a [`Response`] or an [`ApiError`]; a server goes the other way.
+//! clock, signs nothing and merges nothing. A client turns a [`Request`] into [`HttpParts`] and a
+//! body into a [`Response`] or an [`ApiError`]; a server goes the other way.
 //!
-//! Two rules hold everywhere. What was parsed is valid: ids and counts are newtypes that can only be
-//! made through their check. And foreign bytes are an error at worst: every reader is strict, linear
-//! in its input, and never panics; the caller bounds the length.
+//! Two rules hold everywhere. What was parsed is valid: ids and counts are newtypes that can only
+//! be made through their check. And foreign bytes are an error at worst: every reader is strict,
+//! linear in its input, and never panics; the caller bounds the length.
 //!
 //! In requests an absent member is left out; in answers it is null, as the service writes it.
 //!
@@ -61,7 +61,7 @@ pub use id::{
 pub use list_datasets::{ListDatasetsRequest, ListDatasetsResponse};
 pub use list_records::{ListRecordsRequest, ListRecordsResponse};
 pub use operation::{AnswerError, Operation, Request, Response};
-pub use record::{Op, PatchError, Record, RecordPatch};
+pub use record::{Op, Record, RecordPatch};
 pub use request_error::RequestError;
 pub use sync_count::{NegativeSyncCount, SyncCount};
 pub use timestamp::Timestamp;

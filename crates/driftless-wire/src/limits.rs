@@ -1,7 +1,8 @@
 //! What the service allows, each number written once.
 //!
-//! The quotas are adjustable per account, so those who enforce them take them as configuration and use these as the
-//! defaults. Where the reference gives a number for the model and old clients enforce a stricter one, both are here.
+//! The quotas are adjustable per account, so those who enforce them take them as configuration and
+//! use these as the defaults. Where the reference gives a number for the model and old clients
+//! enforce a stricter one, both are here.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +13,8 @@ pub const RECORDS_PER_DATASET: usize = 1_024;
 /// Datasets of one identity ("Limits in Amazon Cognito Sync", adjustable).
 pub const DATASETS_PER_IDENTITY: usize = 20;
 
-/// Bytes of one dataset: keys and values as UTF-8, summed. The reference says "1 MB"; this is what the iOS client counted.
+/// Bytes of one dataset: keys and values as UTF-8, summed. The reference says "1 MB"; this is what
+/// the iOS client counted.
 pub const DATASET_BYTES: usize = 1_048_576;
 
 /// The same limit in the strict reading of "1 MB", which no reading of the reference refuses.

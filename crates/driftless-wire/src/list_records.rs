@@ -1,7 +1,8 @@
 //! ListRecords: the records of a dataset that changed after a count.
 //!
-//! `GET /identitypools/{IdentityPoolId}/identities/{IdentityId}/datasets/{DatasetName}/records`. The
-//! action has no ResourceNotFoundException: a dataset that does not exist is an answer like any other.
+//! `GET /identitypools/{IdentityPoolId}/identities/{IdentityId}/datasets/{DatasetName}/records`.
+//! The action has no ResourceNotFoundException: a dataset that does not exist is an answer like any
+//! other.
 
 use serde::{Deserialize, Serialize};
 
@@ -67,9 +68,9 @@ impl ListRecordsRequest {
 
 /// One page of a dataset's records.
 ///
-/// The count, the flags and the token that hold for a list are those of its last page. `DatasetExists`
-/// and `DatasetSyncCount` must be there: read as false and 0, their absence would claim that the
-/// dataset was deleted.
+/// The count, the flags and the token that hold for a list are those of its last page.
+/// `DatasetExists` and `DatasetSyncCount` must be there: read as false and 0, their absence would
+/// claim that the dataset was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ListRecordsResponse {

@@ -135,8 +135,8 @@ impl Request {
     /// Reads the parts of an HTTP request.
     ///
     /// `path` and `query` are as on the wire, percent-encoded; a raw colon is accepted, query names
-    /// that the operation does not have are ignored, and so is the content type, for old clients send
-    /// all kinds. The caller bounds the body.
+    /// that the operation does not have are ignored, and so is the content type, for old clients
+    /// send all kinds. The caller bounds the body.
     ///
     /// # Errors
     ///
@@ -213,8 +213,8 @@ impl Response {
 
     /// Returns the JSON body.
     ///
-    /// Members without a value are null, as the service sends them; an old client that reads an absent
-    /// flag as false finds every flag.
+    /// Members without a value are null, as the service sends them; an old client that reads an
+    /// absent flag as false finds every flag.
     #[must_use]
     pub fn to_body(&self) -> Vec<u8> {
         each!(Self, self, response => json::to_vec(response))
@@ -222,8 +222,8 @@ impl Response {
 
     /// Reads the body of an answer with status 200.
     ///
-    /// Unknown members are ignored. The caller bounds the body; the work is linear in its length, and
-    /// nesting is cut off.
+    /// Unknown members are ignored. The caller bounds the body; the work is linear in its length,
+    /// and nesting is cut off.
     ///
     /// # Errors
     ///
@@ -245,8 +245,9 @@ impl Response {
 
 /// An answer with status 200 that is not the operation's JSON.
 ///
-/// The usual causes are a proxy or a captive portal in between. Nothing is known about what the service
-/// did. The text says what is wrong and where; it quotes nothing of the body, which holds values.
+/// The usual causes are a proxy or a captive portal in between. Nothing is known about what the
+/// service did. The text says what is wrong and where; it quotes nothing of the body, which holds
+/// values.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("answer to {operation} cannot be read: {fault}")]
 pub struct AnswerError {

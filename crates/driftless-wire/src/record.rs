@@ -25,7 +25,8 @@ pub struct Record {
     /// `LastModifiedDate`, by the service's clock.
     #[serde(default)]
     pub last_modified_date: Option<Timestamp>,
-    /// `LastModifiedBy`: an identity id, an account's number or a text such as "Amazon Cognito Management Console".
+    /// `LastModifiedBy`: an identity id, an account's number or a text such as "Amazon Cognito
+    /// Management Console".
     #[serde(default)]
     pub last_modified_by: Option<String>,
     /// `DeviceLastModifiedDate`, by a device's clock.
@@ -35,7 +36,8 @@ pub struct Record {
 
 /// What a patch does with its record (`Operation` of the model).
 ///
-/// Closed: the model has had these two since 2014, and a third would need a decision of the server's.
+/// Closed: the model has had these two since 2014, and a third would need a decision of the
+/// server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
@@ -65,8 +67,8 @@ pub struct RecordPatch {
 
 /// A patch whose JSON types are right and whose constraints are not yet checked.
 ///
-/// The service tells the two apart: a wrong type is a SerializationException, a broken constraint an
-/// InvalidParameterException.
+/// The service tells the two apart: a wrong type is a SerializationException, a broken constraint
+/// an InvalidParameterException.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct PatchForm {
@@ -79,8 +81,7 @@ pub(crate) struct PatchForm {
 
 /// Why a well-formed patch breaks the model.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PatchError {
+pub(crate) enum PatchError {
     /// A required member is missing.
     #[error("{0} of a record patch is missing")]
     Missing(&'static str),

@@ -7,8 +7,8 @@ use thiserror::Error;
 
 /// How many successful updates a dataset had when a record was last changed.
 ///
-/// A record's count in a patch is the compare-and-swap of the service (UpdateRecords, `SyncCount`: "Last known server
-/// sync count for this record. Set to 0 if unknown").
+/// A record's count in a patch is the compare-and-swap of the service (UpdateRecords, `SyncCount`:
+/// "Last known server sync count for this record. Set to 0 if unknown").
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

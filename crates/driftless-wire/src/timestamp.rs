@@ -1,16 +1,16 @@
 //! A moment as the service writes it: seconds since the epoch, with a fraction.
 //!
-//! The service prints Java doubles, scientific notation included (`1.412974057151E9`), clients send three to six
-//! decimals. The precision is the millisecond, and a number is rounded to it: `1424801824.343` is not exact in binary, and
-//! cutting it off would give `.342`.
+//! The service prints Java doubles, scientific notation included (`1.412974057151E9`), clients send
+//! three to six decimals. The precision is the millisecond, and a number is rounded to it:
+//! `1424801824.343` is not exact in binary, and cutting it off would give `.342`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since the epoch of Unix.
 ///
-/// In JSON it is a number of seconds. That keeps every millisecond within some 70,000 years of the epoch; beyond, the
-/// nearest number that a double holds is kept, because old clients have written milliseconds as seconds, and a date that is
-/// only shown must not make a record unreadable.
+/// In JSON it is a number of seconds. That keeps every millisecond within some 70,000 years of the
+/// epoch; beyond, the nearest number that a double holds is kept, because old clients have written
+/// milliseconds as seconds, and a date that is only shown must not make a record unreadable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 

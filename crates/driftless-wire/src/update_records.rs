@@ -82,8 +82,8 @@ impl UpdateRecordsRequest {
 
 /// The records as they stand after the update.
 ///
-/// It names what the patches changed and may name more, and the values may be others than were sent: a
-/// Lambda of the pool can change both.
+/// It names what the patches changed and may name more, and the values may be others than were
+/// sent: a Lambda of the pool can change both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct UpdateRecordsResponse {

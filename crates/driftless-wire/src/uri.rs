@@ -1,8 +1,8 @@
 //! Paths and queries: percent-encoding both ways.
 //!
-//! Everything but the unreserved characters of RFC 3986 is encoded, in segments and in query values,
-//! as botocore does it: identity ids hold `:`, tokens hold `+`, `/` and `=`. Reading takes either
-//! form, and a `+` is a plus, for SigV4 knows no other meaning.
+//! Everything but the unreserved characters of RFC 3986 is encoded, in segments and in query
+//! values, as botocore does it: identity ids hold `:`, tokens hold `+`, `/` and `=`. Reading takes
+//! either form, and a `+` is a plus, for SigV4 knows no other meaning.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -55,8 +55,8 @@ impl Path {
 
     /// Adds a segment.
     ///
-    /// The model allows a dataset named `.` or `..`; raw, such a segment is taken out of the path by
-    /// signers and proxies.
+    /// The model allows a dataset named `.` or `..`; raw, such a segment is taken out of the path
+    /// by signers and proxies.
     pub(crate) fn then(mut self, segment: &str) -> Self {
         self.0.push('/');
         if matches!(segment, "." | "..") {

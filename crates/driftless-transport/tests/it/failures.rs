@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use driftless_transport::{
-    CredentialsError, EnvironmentCredentials, ExchangeError, Retry, Transport,
+    CredentialsError, Endpoint, EnvironmentCredentials, ExchangeError, HyperTransport, Retry,
+    StaticCredentials, Transport,
 };
 use driftless_wire::ErrorCode;
 use tokio::net::TcpListener;
@@ -28,6 +29,17 @@ async fn server_that_is_down_was_sent_nothing() {
         assert!(!error.outcome_unknown());
         assert_eq!((error.retry(), waits.get().len()), (Retry::Later, waited));
     }
+}
+
+#[tokio::test]
+async fn failed_tls_is_no_connection_and_sends_nothing() {
+    let server = RawServer::start(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let endpoint = Endpoint::url(&format!("https://{}", server.address), "local").unwrap();
+    let provider = Arc::new(StaticCredentials::new(world::credentials("t")));
+    let transport = HyperTransport::builder(endpoint, provider).build();
+    let error = transport.exchange(update()).await.unwrap_err();
+    assert!(matches!(error, ExchangeError::Connect(_)), "{error:?}");
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
@@ -203,8 +215,8 @@ fn no_runtime_is_an_error_and_not_a_panic() {
     );
 }
 
-/// Polls an exchange a number of times, drops it, and finds the transport as good as before, for every
-/// number up to the one that finishes it.
+/// Polls an exchange a number of times, drops it, and finds the transport as good as before, for
+/// every number up to the one that finishes it.
 #[tokio::test]
 async fn exchange_may_be_dropped_at_any_await() {
     let fault = || Reply::error(500, "InternalErrorException");

@@ -23,8 +23,8 @@ impl Write for Captured {
     }
 }
 
-/// Runs some exchanges whose every secret part begins with `hidden`, and returns all that was traced, at
-/// all levels, by all crates.
+/// Runs some exchanges whose every secret part begins with `hidden`, and returns all that was
+/// traced, at all levels, by all crates.
 fn traced() -> String {
     let captured = Captured::default();
     let writer = captured.clone();

@@ -77,8 +77,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers the requests with these replies in order; more requests than replies are a failure of
-    /// the test, seen in [`asked`](Self::asked).
+    /// Answers the requests with these replies in order; more requests than replies are a failure
+    /// of the test, seen in [`asked`](Self::asked).
     pub(crate) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

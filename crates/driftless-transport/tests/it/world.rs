@@ -1,4 +1,5 @@
-//! What a transport is given: requests, credentials, a clock that stands still, a timer that does not wait.
+//! What a transport is given: requests, credentials, a clock that stands still, a timer that does
+//! not wait.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};

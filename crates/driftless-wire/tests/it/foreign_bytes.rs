@@ -42,7 +42,8 @@ proptest! {
         prop_assert!(error.message.chars().count() <= 1_024);
     }
 
-    /// Random addresses and bodies, and requests with random bytes in them, are a request or an error.
+    /// Random addresses and bodies, and requests with random bytes in them, are a request or an
+    /// error.
     #[test]
     fn requests(
         request in request(),

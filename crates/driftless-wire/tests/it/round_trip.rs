@@ -17,7 +17,8 @@ proptest! {
         prop_assert_eq!(read(&request), request);
     }
 
-    /// A written address has only characters that stand for themselves in a URI, and no dot segment.
+    /// A written address has only characters that stand for themselves in a URI, and no dot
+    /// segment.
     #[test]
     fn address_needs_no_further_encoding(request in request()) {
         let http = request.to_http();
