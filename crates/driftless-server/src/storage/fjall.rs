@@ -1,0 +1,471 @@
+//! Datasets on disk, in one fjall database.
+//!
+//! Three keyspaces. `NUL` is a zero byte, which none of the ids can contain; numbers are 8 bytes,
+//! big-endian, so that rows lie in the order in which they are listed.
+//!
+//! ```text
+//! heads    pool NUL identity NUL dataset                       -> head row
+//! log      pool NUL identity NUL dataset NUL count key         -> record row
+//! places   pool NUL identity NUL dataset NUL key               -> count
+//! ```
+//!
+//! A record has one row in `log`, at the count that last changed it, and one in `places` that
+//! finds it by key. A push is one batch: it removes the log rows of the records it replaces and
+//! writes the new ones, their places and the head. So a list since a count reads what changed and
+//! nothing else. A row is a version byte and JSON; times are milliseconds.
+//!
+//! The batch is synced to disk before the call returns. Writes take turns, as they would inside
+//! fjall, so that the count that is compared is the count that is swapped. After damage fjall cuts
+//! its journal at the last whole batch: counts go back, and clients that are ahead are told "No
+//! such SyncCount" and list anew.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Mutex;
+
+use driftless_wire::{DatasetName, Record, RecordKey, SyncCount, Timestamp};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    Address, Head, Live, Owner, Place, Push, Selection, Storage, StorageError, Swap, View,
+};
+
+const ROW_VERSION: u8 = 1;
+const NUL: u8 = 0;
+
+/// A [`Storage`] on disk; what it acknowledged is there after a crash.
+pub struct FjallStorage {
+    database: Database,
+    heads: Keyspace,
+    log: Keyspace,
+    places: Keyspace,
+    writing: Mutex<()>,
+}
+
+impl FjallStorage {
+    /// Opens the store in a directory, and makes both if they are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::InUse`] if another process has it open, else what the engine says.
+    pub fn open(directory: &Path) -> Result<Self, StorageError> {
+        let database = Database::builder(directory).open()?;
+        let keyspace = |name| database.keyspace(name, KeyspaceCreateOptions::default);
+        Ok(Self {
+            heads: keyspace("heads")?,
+            log: keyspace("log")?,
+            places: keyspace("places")?,
+            writing: Mutex::new(()),
+            database,
+        })
+    }
+
+    fn head(&self, at: &Snapshot, address: &Address) -> Result<Head, StorageError> {
+        match at.get(&self.heads, head_key(address))? {
+            Some(row) => decode::<HeadRow>("head", &row)?.into_head(),
+            None => Ok(Head::default()),
+        }
+    }
+
+    fn count_at(
+        &self,
+        at: &Snapshot,
+        address: &Address,
+        key: &RecordKey,
+    ) -> Result<Option<SyncCount>, StorageError> {
+        let row = at.get(&self.places, place_key(address, key))?;
+        row.map(|row| decode_count("place", &row)).transpose()
+    }
+
+    fn by_key(
+        &self,
+        at: &Snapshot,
+        address: &Address,
+        key: &RecordKey,
+    ) -> Result<Option<Record>, StorageError> {
+        let Some(count) = self.count_at(at, address, key)? else {
+            return Ok(None);
+        };
+        let Some(row) = at.get(&self.log, log_key(address, count, key))? else {
+            return Err(StorageError::Damaged {
+                row: "log",
+                why: "it is missing",
+            });
+        };
+        Ok(Some(
+            decode::<RecordRow>("log", &row)?.into_record(count, key.clone()),
+        ))
+    }
+
+    fn after(
+        &self,
+        at: &Snapshot,
+        address: &Address,
+        place: &Place,
+        limit: usize,
+    ) -> Result<Vec<Record>, StorageError> {
+        let prefix = dataset_prefix(address);
+        let start = match &place.key {
+            // The byte makes it the first row after the key's own.
+            Some(key) => [log_key(address, place.count, key), vec![NUL]].concat(),
+            None => [&prefix[..], &place.count.next().get().to_be_bytes()].concat(),
+        };
+        let rows = at.range(&self.log, start..end_of(&prefix)).take(limit);
+        rows.map(|row| {
+            let (key, value) = row.into_inner()?;
+            let (count, key) = split_log_key(&key[prefix.len()..])?;
+            Ok(decode::<RecordRow>("log", &value)?.into_record(count, key))
+        })
+        .collect()
+    }
+
+    /// Runs `fill` on a batch that also sets the head, if the dataset stands at `expected`.
+    fn swap(
+        &self,
+        address: &Address,
+        expected: SyncCount,
+        fill: impl FnOnce(&mut OwnedWriteBatch, &Snapshot, Head) -> Result<Head, StorageError>,
+    ) -> Result<Swap, StorageError> {
+        let _turn = self
+            .writing
+            .lock()
+            .expect("no call panics while it holds the lock");
+        let at = self.database.snapshot();
+        let head = self.head(&at, address)?;
+        if head.count != expected {
+            return Ok(Swap::Moved);
+        }
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        let head = fill(&mut batch, &at, head)?;
+        batch.insert(
+            &self.heads,
+            head_key(address),
+            encode(&HeadRow::from_head(&head)),
+        );
+        batch.commit()?;
+        Ok(Swap::Done)
+    }
+}
+
+impl Storage for FjallStorage {
+    fn read(&self, address: &Address, selection: Selection<'_>) -> Result<View, StorageError> {
+        let at = self.database.snapshot();
+        let head = self.head(&at, address)?;
+        let records = match selection {
+            Selection::Head => Vec::new(),
+            Selection::Keys(keys) => keys
+                .iter()
+                .filter_map(|key| self.by_key(&at, address, key).transpose())
+                .collect::<Result<_, _>>()?,
+            Selection::After(place, limit) => self.after(&at, address, place, limit)?,
+        };
+        Ok(View { head, records })
+    }
+
+    fn list(
+        &self,
+        owner: &Owner,
+        after: Option<&DatasetName>,
+        limit: usize,
+    ) -> Result<Vec<(DatasetName, Live)>, StorageError> {
+        let prefix = owner_prefix(owner);
+        let start = match after {
+            Some(name) => [&prefix[..], name.as_str().as_bytes(), &[NUL]].concat(),
+            None => prefix.clone(),
+        };
+        let mut found = Vec::new();
+        for row in self
+            .database
+            .snapshot()
+            .range(&self.heads, start..end_of(&prefix))
+        {
+            if found.len() == limit {
+                break;
+            }
+            let (key, value) = row.into_inner()?;
+            if let Some(live) = decode::<HeadRow>("head", &value)?.into_head()?.live {
+                found.push((text("head", &key[prefix.len()..])?, live));
+            }
+        }
+        Ok(found)
+    }
+
+    fn append(
+        &self,
+        address: &Address,
+        expected: SyncCount,
+        push: &Push,
+    ) -> Result<Swap, StorageError> {
+        self.swap(address, expected, |batch, at, head| {
+            let count = expected.next();
+            for record in &push.records {
+                if let Some(old) = self.count_at(at, address, &record.key)? {
+                    batch.remove(&self.log, log_key(address, old, &record.key));
+                }
+                let row = encode(&RecordRow::from_record(record));
+                batch.insert(&self.log, log_key(address, count, &record.key), row);
+                let count = count.get().to_be_bytes();
+                batch.insert(&self.places, place_key(address, &record.key), count);
+            }
+            Ok(Head {
+                count,
+                live: Some(push.live.clone()),
+                ..head
+            })
+        })
+    }
+
+    fn delete(&self, address: &Address, expected: SyncCount) -> Result<Swap, StorageError> {
+        self.swap(address, expected, |batch, at, _| {
+            for keyspace in [&self.log, &self.places] {
+                for row in at.prefix(keyspace, dataset_prefix(address)) {
+                    batch.remove(keyspace, row.key()?);
+                }
+            }
+            let count = expected.next();
+            Ok(Head {
+                count,
+                deleted_at: count,
+                live: None,
+            })
+        })
+    }
+}
+
+impl fmt::Debug for FjallStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FjallStorage").finish_non_exhaustive()
+    }
+}
+
+impl From<fjall::Error> for StorageError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Locked => Self::InUse,
+            error => Self::Engine(Box::new(error)),
+        }
+    }
+}
+
+fn owner_prefix(owner: &Owner) -> Vec<u8> {
+    let Owner { pool, identity } = owner;
+    [
+        pool.as_str().as_bytes(),
+        &[NUL],
+        identity.as_str().as_bytes(),
+        &[NUL],
+    ]
+    .concat()
+}
+
+fn head_key(address: &Address) -> Vec<u8> {
+    [
+        &owner_prefix(&address.owner),
+        address.dataset.as_str().as_bytes(),
+    ]
+    .concat()
+}
+
+fn dataset_prefix(address: &Address) -> Vec<u8> {
+    [&head_key(address)[..], &[NUL]].concat()
+}
+
+fn log_key(address: &Address, count: SyncCount, key: &RecordKey) -> Vec<u8> {
+    [
+        &dataset_prefix(address)[..],
+        &count.get().to_be_bytes(),
+        key.as_str().as_bytes(),
+    ]
+    .concat()
+}
+
+fn place_key(address: &Address, key: &RecordKey) -> Vec<u8> {
+    [&dataset_prefix(address), key.as_str().as_bytes()].concat()
+}
+
+/// Returns the first key after all that begin with a prefix, which ends in `NUL`.
+fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    *end.last_mut().expect("a prefix ends in NUL") += 1;
+    end
+}
+
+fn split_log_key(rest: &[u8]) -> Result<(SyncCount, RecordKey), StorageError> {
+    match rest.split_at_checked(size_of::<i64>()) {
+        Some((count, key)) => Ok((decode_count("log", count)?, text("log", key)?)),
+        None => Err(StorageError::Damaged {
+            row: "log",
+            why: "its key is short",
+        }),
+    }
+}
+
+fn decode_count(row: &'static str, bytes: &[u8]) -> Result<SyncCount, StorageError> {
+    let count = bytes.try_into().ok().map(i64::from_be_bytes);
+    count
+        .and_then(|count| SyncCount::try_from(count).ok())
+        .ok_or(StorageError::Damaged {
+            row,
+            why: "its count is none",
+        })
+}
+
+fn text<T: TryFrom<String>>(row: &'static str, bytes: &[u8]) -> Result<T, StorageError> {
+    std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| T::try_from(text.to_owned()).ok())
+        .ok_or(StorageError::Damaged {
+            row,
+            why: "its name is none",
+        })
+}
+
+fn encode(row: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![ROW_VERSION];
+    serde_json::to_writer(&mut bytes, row).expect("rows are strings and integers");
+    bytes
+}
+
+fn decode<T: DeserializeOwned>(row: &'static str, bytes: &[u8]) -> Result<T, StorageError> {
+    match bytes.split_first() {
+        Some((&ROW_VERSION, json)) => {
+            serde_json::from_slice(json).map_err(|_| StorageError::Damaged {
+                row,
+                why: "it is not of the form it claims",
+            })
+        }
+        Some(_) => Err(StorageError::Damaged {
+            row,
+            why: "its version is unknown",
+        }),
+        None => Err(StorageError::Damaged {
+            row,
+            why: "it is empty",
+        }),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeadRow {
+    count: i64,
+    deleted_at: i64,
+    live: Option<LiveRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LiveRow {
+    created: i64,
+    modified: i64,
+    modified_by: String,
+    records: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordRow {
+    value: Option<String>,
+    modified: Option<i64>,
+    modified_by: Option<String>,
+    device_modified: Option<i64>,
+}
+
+impl HeadRow {
+    fn from_head(head: &Head) -> Self {
+        Self {
+            count: head.count.get(),
+            deleted_at: head.deleted_at.get(),
+            live: head.live.as_ref().map(|live| LiveRow {
+                created: live.created.as_millis(),
+                modified: live.modified.as_millis(),
+                modified_by: live.modified_by.clone(),
+                records: live.records,
+                bytes: live.bytes,
+            }),
+        }
+    }
+
+    fn into_head(self) -> Result<Head, StorageError> {
+        let count = |count| {
+            SyncCount::try_from(count).map_err(|_| StorageError::Damaged {
+                row: "head",
+                why: "its count is below zero",
+            })
+        };
+        Ok(Head {
+            count: count(self.count)?,
+            deleted_at: count(self.deleted_at)?,
+            live: self.live.map(|live| Live {
+                created: Timestamp::from_millis(live.created),
+                modified: Timestamp::from_millis(live.modified),
+                modified_by: live.modified_by,
+                records: live.records,
+                bytes: live.bytes,
+            }),
+        })
+    }
+}
+
+impl RecordRow {
+    fn from_record(record: &Record) -> Self {
+        Self {
+            value: record.value.clone(),
+            modified: record.last_modified_date.map(Timestamp::as_millis),
+            modified_by: record.last_modified_by.clone(),
+            device_modified: record.device_last_modified_date.map(Timestamp::as_millis),
+        }
+    }
+
+    fn into_record(self, count: SyncCount, key: RecordKey) -> Record {
+        Record {
+            key,
+            value: self.value,
+            sync_count: count,
+            last_modified_date: self.modified.map(Timestamp::from_millis),
+            last_modified_by: self.modified_by,
+            device_last_modified_date: self.device_modified.map(Timestamp::from_millis),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], why: &str) {
+        let Err(StorageError::Damaged { why: found, .. }) = decode::<HeadRow>("head", bytes) else {
+            panic!("{bytes:?} was read");
+        };
+        assert_eq!(found, why);
+    }
+
+    #[test]
+    fn row_of_another_version_is_refused() {
+        check(b"", "it is empty");
+        check(b"\x02{}", "its version is unknown");
+        check(b"\x01{}", "it is not of the form it claims");
+        check(
+            b"\x01{\"count\":1,\"deleted_at\":0,\"live\":null}x",
+            "it is not of the form it claims",
+        );
+    }
+
+    #[test]
+    fn count_below_zero_is_refused() {
+        let row = decode::<HeadRow>("head", b"\x01{\"count\":-1,\"deleted_at\":0,\"live\":null}");
+        assert!(row.unwrap().into_head().is_err());
+        assert!(decode_count("place", &(-1_i64).to_be_bytes()).is_err());
+        assert!(decode_count("place", &[0; 7]).is_err());
+    }
+
+    #[test]
+    fn damaged_log_key_is_refused() {
+        assert!(split_log_key(&[0; 7]).is_err());
+        assert!(split_log_key(&[0; 8]).is_err(), "a record has a key");
+        assert!(split_log_key(b"\0\0\0\0\0\0\0\x01\xff").is_err());
+        let (count, key) = split_log_key(b"\0\0\0\0\0\0\0\x01k").unwrap();
+        assert_eq!((count.get(), key.as_str()), (1, "k"));
+    }
+}
