@@ -144,7 +144,8 @@ impl Tokens {
         while used.first().is_some_and(|first| first.expires < now) || used.len() >= REMEMBERED {
             used.pop_first();
         }
-        used.insert(session).then_some(Claim {
+        // A claim that is made and not given out would free the session when it is dropped.
+        used.insert(session).then(|| Claim {
             tokens: self,
             session,
             kept: false,
