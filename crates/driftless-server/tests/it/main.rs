@@ -1,5 +1,7 @@
 //! The server's behaviour, through its public API.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap in its helpers too")]
+
 mod boto3;
 mod data_dir;
 mod http;
