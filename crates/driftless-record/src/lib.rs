@@ -1,1 +1,55 @@
-//! CRDT states and deltas of Driftless as Cognito Sync records
+//! States and deltas of Driftless as Cognito Sync records, and back.
+//!
+//! The reserved records of a dataset hold one state: a base, a short chain of deltas on it, and a head that names the tip of
+//! that chain. [`read`] makes a state of records, [`plan`] makes patches of a state. This crate does no IO, joins nothing
+//! but what torn pushes left side by side, and has never heard of conflicts: that is `driftless-merge`.
+//!
+//! Records come from a network and from other writers. Whatever they say, reading them ends in a [`ReadError`] at worst,
+//! within time and memory that the [`Limits`] bound; what is damaged or stale is passed over, and never is a delta applied
+//! on another state than the one it was made for. `docs/record-format.md` tells every byte and every rule.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use driftless_document::State;
+//! use driftless_record::{Life, Limits, Lineage, Standing, plan, read};
+//! use driftless_wire::SyncCount;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let limits = Limits::default();
+//! let life = Life::Begun { lineage: Lineage::from_bytes([7; 8]), predecessor: None, over: None };
+//! let nothing = BTreeMap::new();
+//! let standing = Standing {
+//!     records: &nothing,
+//!     other_bytes: 0,
+//!     other_records: 0,
+//!     seen: SyncCount::ZERO,
+//!     plain: false,
+//! };
+//! let push = plan(life, &State::new(), &standing, &limits)?;
+//! let records = push.patches.iter().filter_map(|(key, text)| Some((key.as_str(), text.as_deref()?)));
+//! let stored = read(records, &limits, None)?.ok_or("nothing stands there")?;
+//! assert_eq!(stored.tip(), push.stored.tip());
+//! # Ok(())
+//! # }
+//! ```
+
+mod chain;
+mod codec;
+mod fold;
+mod frame;
+mod head;
+mod limits;
+mod lineage;
+mod slots;
+mod stored;
+
+pub use chain::{MAX_JUMP, ReadError, read};
+pub use codec::{DecodeError, MAX_ELEMENTS, decode, encode};
+pub use fold::{Life, PlanError, Push, Standing, Wrote, plan, size_of_state};
+pub use frame::{Frame, FrameError, Kind, Z85Error};
+pub use head::Head;
+pub use limits::Limits;
+pub use lineage::{Checksum, Lineage};
+pub use slots::{LOG_SLOTS, RESERVED_PREFIX, RUN_SLOTS, is_reserved};
+pub use stored::Stored;
