@@ -16,7 +16,8 @@ mod update_records;
 use std::sync::Arc;
 
 use driftless_wire::{
-    ApiError, ErrorCode, IdentityId, IdentityPoolId, Request, Response, Timestamp, limits,
+    ApiError, DatasetName, ErrorCode, IdentityId, IdentityPoolId, Request, Response, Timestamp,
+    limits,
 };
 
 use crate::storage::{Address, Owner, Storage, StorageError};
@@ -103,13 +104,6 @@ impl Service {
         self
     }
 
-    /// Sets how long a session token is good, from the list that gave it; 30 minutes by default.
-    #[must_use]
-    pub fn with_token_lifetime_millis(mut self, millis: i64) -> Self {
-        self.tokens.set_lifetime_millis(millis);
-        self
-    }
-
     /// Answers a request. What it changed is durable before this returns.
     ///
     /// Blocks as long as the storage does.
@@ -162,11 +156,7 @@ fn owner(pool: &IdentityPoolId, identity: &IdentityId) -> Owner {
     }
 }
 
-fn address(
-    pool: &IdentityPoolId,
-    identity: &IdentityId,
-    dataset: &driftless_wire::DatasetName,
-) -> Address {
+fn address(pool: &IdentityPoolId, identity: &IdentityId, dataset: &DatasetName) -> Address {
     Address {
         owner: owner(pool, identity),
         dataset: dataset.clone(),

@@ -72,10 +72,6 @@ impl Tokens {
         }
     }
 
-    pub(crate) fn set_lifetime_millis(&mut self, millis: i64) {
-        self.lifetime_millis = millis;
-    }
-
     /// Begins a session.
     pub(crate) fn issue(&self, now: Timestamp) -> Session {
         let number = self.issued.fetch_add(1, Ordering::Relaxed);

@@ -160,6 +160,8 @@ fn parse_names(names: &str) -> Result<Vec<&str>, AuthorizationError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SIGNATURE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -265,6 +267,23 @@ mod tests {
         ] {
             let text = header("AKID/20260102/r/s/aws4_request", "host", signature);
             check(&text, AuthorizationError::Signature);
+        }
+    }
+
+    proptest! {
+        /// Any text is read or refused, and what is read is in it.
+        #[test]
+        fn any_text_is_read_or_refused(
+            scope in "[A/0-9]{0,8}(/20260102)?/r/s/aws4_request/?",
+            names in "[a-c;-]{0,6}",
+            rest in "\\PC*",
+        ) {
+            for text in [&header(&scope, &names, SIGNATURE), &rest, &format!("{ALGORITHM} {rest}")] {
+                if let Ok(read) = Authorization::parse(text) {
+                    prop_assert!(text.contains(&read.signed_headers().join(";")));
+                    prop_assert!(text.ends_with(read.signature()));
+                }
+            }
         }
     }
 }

@@ -181,7 +181,7 @@ fn list(worlds: [&World; 2], model: &Model, since: i64, size: u32) -> Result<(),
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 24,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

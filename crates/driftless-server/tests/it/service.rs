@@ -427,7 +427,7 @@ fn merged_datasets_are_named_until_they_are_deleted() {
     for name in ["notes", &child, "notes.x", "notes-x", "notesx.us-east-1:0"] {
         world.push(name, vec![put("a", "1", 0)]).unwrap();
     }
-    assert_eq!(world.list("notes", 0).merged_dataset_names, [child.clone()]);
+    assert_eq!(world.list("notes", 0).merged_dataset_names, [&*child]);
     world.delete(&child).unwrap();
     assert_eq!(world.list("notes", 0).merged_dataset_names, [""; 0]);
 }

@@ -1,5 +1,8 @@
 //! The contract of every storage, and what only one on disk can promise.
 
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::thread;
 
 use driftless_server::{
@@ -350,4 +353,53 @@ fn store_that_is_open_cannot_be_opened_again() {
     let _storage = FjallStorage::open(directory.path()).unwrap();
     let again = FjallStorage::open(directory.path());
     assert!(matches!(again, Err(StorageError::InUse)), "{again:?}");
+}
+
+const STORE: &str = "DRIFTLESS_TEST_STORE";
+const KEYS: [&str; 3] = ["a", "b", "c"];
+
+/// Pushes until it is killed, and prints each count that was acknowledged.
+#[test]
+#[ignore = "is the process that the next test kills"]
+fn writer() {
+    let directory = env::var_os(STORE).unwrap();
+    let storage = FjallStorage::open(directory.as_ref()).unwrap();
+    for count in 0..100_000 {
+        let value = (count + 1).to_string();
+        append(&storage, "d", count, &KEYS.map(|key| (key, Some(&*value)))).done();
+        println!("acknowledged {value}");
+    }
+}
+
+#[test]
+fn killed_store_has_every_push_that_it_acknowledged_and_none_in_part() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "storage::writer", "--ignored", "--nocapture"])
+        .env(STORE, directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut counts = lines.filter_map(|line| {
+        let line = line.ok()?;
+        line.rsplit_once("acknowledged ")?.1.parse::<i64>().ok()
+    });
+    let seen = counts.by_ref().take(20).last().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let acknowledged = counts.last().unwrap_or(seen);
+
+    let storage = FjallStorage::open(directory.path()).unwrap();
+    let view = all(&storage, "d");
+    let count = view.head.count.get();
+    assert!(
+        count == acknowledged || count == acknowledged + 1,
+        "{count} after {acknowledged}"
+    );
+    let value = count.to_string();
+    assert_eq!(
+        brief(&view.records),
+        KEYS.map(|key| (key, Some(&*value), count))
+    );
 }
