@@ -33,6 +33,7 @@ mod commit;
 mod disk;
 mod error;
 mod journal;
+mod manifest;
 mod mark;
 mod memory;
 mod open;

@@ -27,7 +27,7 @@ use crate::commit::Writer;
 use crate::disk::{Live, Rows};
 use crate::error::{Cause, is_full, kind_of};
 use crate::mark::{Mark, MarkFile, Status};
-use crate::{journal, recover, rewrite};
+use crate::{journal, manifest, recover, rewrite};
 
 const FORMAT: &str = "driftless store 1\n";
 const FORMAT_PREFIX: &str = "driftless store ";
@@ -37,8 +37,11 @@ const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// The least that the database takes. It starts a new journal once one is over 64 MB.
 const JOURNALS_BYTES: u64 = 64 * 1024 * 1024;
-/// A start that finds more than this in the journal rewrites the database, so that the next one has nothing to replay.
-const REWRITE_BYTES: u64 = 8 * 1024 * 1024;
+/// A start replays the journal, at some ten milliseconds a mebibyte. One that finds more than this rewrites the database,
+/// so that the next has nothing to replay, ...
+const REWRITE_BYTES: u64 = 1024 * 1024;
+/// ... but only if the rows in tables, which it has to copy, are at most so many times as much.
+const REWRITE_RATIO: u64 = 8;
 
 /// A store, and what was found when it was opened.
 #[derive(Debug)]
@@ -161,7 +164,7 @@ pub(crate) fn open(dir: &Path) -> Result<(Live, RecoveryReport), OpenError> {
     let checked = journal::check(&rows_dir, &copy)?;
     let mut rows = open_rows(&rows_dir)?;
     let last = recover::last_commit(&rows).map_err(OpenError::Damaged)?;
-    if checked.whole > REWRITE_BYTES {
+    if checked.whole > REWRITE_BYTES.max(rows.keyspace.disk_space() / REWRITE_RATIO) {
         rows = rewrite::rewrite(dir, rows)?;
     }
     mark_file.write_through(Mark {
@@ -281,23 +284,19 @@ fn remove_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Checks that the files are there without which the database would begin anew, or remove what is left.
+/// Checks the files without which the database would begin anew, remove what is left, or ask for too much memory.
 fn check_rows(rows: &Path) -> Result<(), OpenError> {
-    let mut needed = vec![rows.join("version"), rows.join("lock")];
-    if let Ok(keyspaces) = fs::read_dir(rows.join("keyspaces")) {
-        needed.extend(
-            keyspaces
-                .flatten()
-                .map(|keyspace| keyspace.path().join("current")),
-        );
+    let is_there = |name| rows.join(name).exists();
+    if is_there("version")
+        && is_there("lock")
+        && !journal::list(rows)?.is_empty()
+        && manifest::are_whole(rows)?
+    {
+        return Ok(());
     }
-    let missing = needed.iter().find(|path| !path.exists());
-    if missing.is_some() || needed.len() < 4 || journal::list(rows)?.is_empty() {
-        return Err(OpenError::Damaged(
-            "a file of the database is missing".into(),
-        ));
-    }
-    Ok(())
+    Err(OpenError::Damaged(
+        "a file of the database is missing or damaged".into(),
+    ))
 }
 
 /// Makes a database without rows.

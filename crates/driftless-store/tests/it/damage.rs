@@ -1,0 +1,231 @@
+//! Files that were cut or changed: what is returned is the commits up to some point, or a typed error.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use driftless_merge::{DatasetKey, Durability};
+use driftless_store::{
+    Damage, DiskStore, OpenError, RecoverError, RecoveryReport, Row, Stop, Store,
+};
+
+use crate::samples::{after, copy_dir, datasets, dump, find, local, nth, open};
+
+const COMMITS: u64 = 20;
+
+/// Makes a store with twenty commits on disk, as it is when the process dies, or closed.
+fn store(home: &Path, stop: Stop) -> PathBuf {
+    let (dir, left) = (home.join("store"), home.join("left"));
+    let (store, _) = open(&dir);
+    for n in 1..=COMMITS {
+        store.commit(nth(n), Durability::Disk).unwrap();
+    }
+    if stop == Stop::Clean {
+        store.close().unwrap();
+    }
+    copy_dir(&dir, &left);
+    left
+}
+
+fn journal(dir: &Path) -> PathBuf {
+    dir.join("rows/0.jnl")
+}
+
+/// Checks that a store holds the commits up to one of them, and that it tells which are gone.
+///
+/// With damage in a table instead of the journal a dataset may be unreadable, but it is never another.
+fn check(dir: &Path) -> Result<RecoveryReport, OpenError> {
+    check_after(dir, 0)
+}
+
+/// As [`check`], for a store with `others` more commits after the twenty, which touched no dataset.
+fn check_after(dir: &Path, others: u64) -> Result<RecoveryReport, OpenError> {
+    let opened = DiskStore::open(dir)?;
+    let report = opened.report;
+    let all = COMMITS + others;
+    assert!(report.last_commit <= all);
+    if report.last_commit < all {
+        assert!(report.lost_tail(), "{report:?}");
+        let is_told = report.missing == Some(report.last_commit + 1..=all);
+        assert!(is_told || report.stop == Stop::Unknown, "{report:?}");
+    }
+    let model = after(report.last_commit.min(COMMITS));
+    for dataset in datasets() {
+        match find(&opened.store, &dataset) {
+            Ok(found) => assert_eq!(found, find(&model, &dataset).unwrap()),
+            Err(
+                RecoverError::Damaged { dataset: named, .. }
+                | RecoverError::Version { dataset: named, .. },
+            ) => {
+                assert_eq!(named, dataset);
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    Ok(report)
+}
+
+#[test]
+fn a_journal_cut_anywhere_leaves_the_commits_before_the_cut() {
+    let home = tempfile::tempdir().unwrap();
+    for stop in [Stop::Unclean, Stop::Clean] {
+        let left = store(&home.path().join(format!("{stop:?}")), stop);
+        let whole = fs::read(journal(&left)).unwrap();
+        let mut lasts = Vec::new();
+        for cut in (0..60).map(|at| at * whole.len() / 60) {
+            let copy = tempfile::tempdir().unwrap();
+            copy_dir(&left, copy.path());
+            fs::write(journal(copy.path()), &whole[..cut]).unwrap();
+            let report = check(copy.path()).unwrap();
+            assert_eq!(report.stop, stop);
+            if let Some(copied) = report.journal_copy {
+                assert!(whole[..cut].starts_with(&fs::read(copied.join("0.jnl")).unwrap()));
+            }
+            lasts.push(report.last_commit);
+        }
+        assert!(
+            lasts.is_sorted() && lasts[0] == 0 && lasts[59] > COMMITS / 2,
+            "{lasts:?}"
+        );
+    }
+}
+
+#[test]
+fn a_changed_bit_in_the_journal_leaves_the_commits_before_it() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Unclean);
+    let whole = fs::read(journal(&left)).unwrap();
+    for round in 0..80 {
+        let mut bytes = whole.clone();
+        let at = round * whole.len() / 80 + round % 7;
+        bytes[at] ^= 1 << (round % 8);
+        let copy = tempfile::tempdir().unwrap();
+        copy_dir(&left, copy.path());
+        fs::write(journal(copy.path()), &bytes).unwrap();
+        let report = check(copy.path()).unwrap();
+        assert_eq!(
+            report.last_commit == COMMITS,
+            report.cut_bytes == 0,
+            "byte {at}: {report:?}"
+        );
+        if let Some(copied) = report.journal_copy {
+            assert_eq!(fs::read(copied.join("0.jnl")).unwrap(), bytes);
+        }
+    }
+}
+
+/// The rows stand in tables here, for a long journal makes a start rewrite the database.
+#[test]
+fn a_changed_bit_anywhere_else_is_noticed_or_harmless() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Clean);
+    lengthen_journal(&left);
+    open(&left);
+    let rewritten = home.path().join("rewritten");
+    copy_dir(&left, &rewritten);
+    let left = rewritten;
+    let mut refused = 0;
+    for file in files(&left) {
+        let whole = fs::read(&file).unwrap();
+        let step = (whole.len() / 12).max(3);
+        for at in (0..whole.len()).step_by(step) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            let copy = tempfile::tempdir().unwrap();
+            copy_dir(&left, copy.path());
+            fs::write(copy.path().join(file.strip_prefix(&left).unwrap()), &bytes).unwrap();
+            refused += u32::from(check_after(copy.path(), 4).is_err());
+        }
+    }
+    assert!(refused > 0);
+}
+
+#[test]
+fn a_missing_file_is_noticed() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Clean);
+    for file in files(&left) {
+        let copy = tempfile::tempdir().unwrap();
+        copy_dir(&left, copy.path());
+        let name = file.strip_prefix(&left).unwrap();
+        fs::remove_file(copy.path().join(name)).unwrap();
+        match (name.to_str().unwrap(), check(copy.path())) {
+            ("lock", Ok(report)) => assert!(!report.lost_tail()),
+            ("mark", Ok(report)) => {
+                assert_eq!((report.stop, report.lost_tail()), (Stop::Unknown, true))
+            }
+            ("format", result) => assert!(matches!(result, Err(OpenError::NotAStore))),
+            (name, result) => assert!(
+                matches!(result, Err(OpenError::Damaged(_))),
+                "{name}: {result:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_damaged_dataset_is_set_aside_and_others_stay_usable() {
+    let home = tempfile::tempdir().unwrap();
+    let [damaged, other] = datasets();
+    let dir = with_a_changed_row(home.path(), &damaged);
+    let (store, _) = open(&dir);
+    let error = store.recover(&damaged).unwrap_err();
+    let RecoverError::Damaged {
+        dataset,
+        damage: Damage::Checksum { row },
+    } = error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!((dataset, row), (damaged.clone(), Row::Sync));
+    let model = after(COMMITS);
+    assert_eq!(find(&store, &other).unwrap(), find(&model, &other).unwrap());
+
+    store.set_aside(&damaged).unwrap();
+    model.forget(&damaged, Durability::Disk).unwrap();
+    assert_eq!(dump(&store), dump(&model));
+}
+
+/// Writes and removes a large setting until a start finds the journal too long.
+fn lengthen_journal(dir: &Path) {
+    let (store, _) = open(dir);
+    for _ in 0..3 {
+        store
+            .set_setting("large", Some(&vec![1; 1024 * 1024]), Durability::Buffered)
+            .unwrap();
+    }
+    store.set_setting("large", None, Durability::Disk).unwrap();
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path))
+        } else {
+            files.push(path)
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Changes a value under the database's own checksums, as memory that went bad before the write does.
+fn with_a_changed_row(home: &Path, dataset: &DatasetKey) -> PathBuf {
+    let left = store(home, Stop::Clean);
+    assert_eq!(dataset, &local("notes"));
+    let db = fjall::Database::builder(left.join("rows")).open().unwrap();
+    let rows = db
+        .keyspace("rows", fjall::KeyspaceCreateOptions::default)
+        .unwrap();
+    let key = b"Y\x00\x05notes";
+    let mut value = rows.get(key).unwrap().unwrap().to_vec();
+    *value.last_mut().unwrap() ^= 1;
+    // Into a table, for the journal would have to carry the number of a commit.
+    let mut table = rows.start_ingestion().unwrap();
+    table.write(key.as_slice(), value).unwrap();
+    table.finish().unwrap();
+    drop(rows);
+    drop(db);
+    left
+}
