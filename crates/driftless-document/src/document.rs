@@ -410,6 +410,11 @@ impl Document {
         delta
     }
 
+    /// Takes back to an earlier state what was not made durable; ids given out since are given out again.
+    pub fn restore(&mut self, earlier: State) {
+        self.replace(earlier);
+    }
+
     /// Replaces the state by another one that need not include it.
     pub(crate) fn replace(&mut self, state: State) {
         self.state = state;

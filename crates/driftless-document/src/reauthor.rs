@@ -40,9 +40,10 @@ pub enum Carry {
 impl Document {
     /// Joins the stored state into the document.
     ///
-    /// `listed` is the stored state as this device knew it before: what is newer than that here, nobody else has seen.
-    pub fn absorb(&mut self, stored: &State, listed: &State, time: i64) -> Absorbed {
-        let Setbacks { clock, lost } = setbacks(self.state(), listed.clock(), stored);
+    /// `listed` is the clock of the stored state as this device knew it before: what is newer than that here, nobody else
+    /// has seen.
+    pub fn absorb(&mut self, stored: &State, listed: &Clock, time: i64) -> Absorbed {
+        let Setbacks { clock, lost } = setbacks(self.state(), listed, stored);
         if clock.is_empty() {
             let delta = self.join(stored);
             let changed = self.state().changed_keys(&delta);

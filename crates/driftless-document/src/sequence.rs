@@ -241,7 +241,7 @@ pub(crate) fn push_span(spans: &mut Vec<Span>, span: Span) {
 
 /// All elements of one list or text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sequence {
+pub(crate) struct Sequence {
     runs: BTreeMap<(Actor, u32), Run>,
     /// Values put on an element after its insertion.
     pub(crate) sets: BTreeMap<OpId, Register>,

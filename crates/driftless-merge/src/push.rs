@@ -1,0 +1,154 @@
+//! What is stored is compared with the document, and the difference is offered under compare-and-swap.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use driftless_document::{OpId, State};
+use driftless_record::{Checksum, Life, PlanError, Push, Standing, Stored, is_reserved};
+use driftless_wire::{
+    Op, RecordKey, RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsResponse,
+};
+
+use crate::commit::Commit;
+use crate::replica::Replica;
+use crate::room::Size;
+use crate::row::Sent;
+use crate::session::{Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Output, Session, SessionError};
+
+/// The first wait after a lost race; a push takes about as long.
+const CONFLICT_WAIT: Duration = Duration::from_millis(100);
+
+/// The first wait after an unknown outcome.
+const UNKNOWN_WAIT: Duration = Duration::from_millis(500);
+
+impl Replica {
+    /// Pushes what the service lacks, or ends the session if that is nothing.
+    pub(crate) fn offer(&mut self, mut session: Session, now: Timestamp) {
+        let state = self.document.state();
+        let is_done = match &self.stored {
+            Some(stored) => !stored.needs_repair() && stored.state() == state,
+            None => state.is_blank() && self.row.lineage.is_none(),
+        };
+        if is_done {
+            return self.finish(session);
+        }
+        let Some(token) = session.token.take() else {
+            return self.fail(SessionError::Answer("a list came without a session token"));
+        };
+        match self.plan(&mut session) {
+            Ok(push) => self.push(session, now, token, push),
+            // The one way in which a plan fails today is that the state does not fit.
+            Err(_) => {
+                session.summary.full = Some(Size::of(self.document.state(), &self.limits));
+                self.finish(session);
+            }
+        }
+    }
+
+    fn plan(&self, session: &mut Session) -> Result<Push, PlanError> {
+        let mut standing =
+            Standing { records: &BTreeMap::new(), other_bytes: 0, other_records: 0, seen: session.listed, plain: false };
+        let mut records = BTreeMap::new();
+        for (key, record) in &self.mirror {
+            let bytes = record.value.as_ref().map_or(0, String::len);
+            if is_reserved(key.as_str()) {
+                records.insert(key.as_str().to_owned(), bytes);
+            } else {
+                standing.other_bytes += key.as_str().len() + bytes;
+                standing.other_records += 1;
+            }
+        }
+        standing.records = &records;
+        let life = match &self.stored {
+            Some(stored) => Life::Continued(stored),
+            // Slots that were all removed are repaired: the same life, so that devices that know more bring it back.
+            None => {
+                let lineage = self.row.lineage.unwrap_or_else(|| session.lineage());
+                Life::Begun { lineage, predecessor: None, over: None }
+            }
+        };
+        driftless_record::plan(life, self.document.state(), &standing, &self.limits)
+    }
+
+    fn push(&mut self, mut session: Session, now: Timestamp, token: SyncSessionToken, push: Push) {
+        let empty = State::new();
+        let before = self.stored.as_ref().map_or(&empty, Stored::state);
+        let delta = self.document.state().diff(before);
+        let keys = self.document.state().changed_keys(&delta);
+        self.row.sent.push(Sent {
+            counter: self.document.state().seen_from(self.row.actor),
+            tip: push.stored.tip().map_or([0; 8], Checksum::to_bytes),
+            made: self.made_since(before),
+        });
+        let mut commit = Commit::new(self.key.clone());
+        commit.sync = Some(self.row.encode());
+        self.outputs.push_back(Output::Commit(commit));
+        let Push { patches, stored, wrote, .. } = push;
+        let patches: Vec<RecordPatch> =
+            patches.into_iter().map(|(key, value)| self.patch(key, value, now)).collect();
+        session.in_flight = Some(InFlight { patches: patches.clone(), stored, wrote, keys });
+        self.ask_update(&session, token, patches);
+        self.session = Some(session);
+    }
+
+    /// Returns the objects that were created here and that nobody has seen yet.
+    fn made_since(&self, listed: &State) -> Vec<OpId> {
+        let clock = self.document.state().clock().iter();
+        let unseen = clock.filter(|(actor, counter)| actor.is_derived() && listed.seen_from(**actor) < **counter);
+        unseen.map(|(actor, counter)| OpId::new(*counter, *actor)).collect()
+    }
+
+    fn patch(&self, key: String, value: Option<String>, now: Timestamp) -> RecordPatch {
+        let key = RecordKey::try_from(key).expect("the keys of slots are short and not empty");
+        let op = if value.is_some() { Op::Replace } else { Op::Remove };
+        let sync_count = self.mirror.get(&key).map_or(SyncCount::ZERO, |record| record.sync_count);
+        RecordPatch { op, key, value, sync_count, device_last_modified_date: Some(now) }
+    }
+
+    pub(crate) fn on_updated(
+        &mut self,
+        mut session: Session,
+        answer: Result<UpdateRecordsResponse, Failure>,
+    ) {
+        let Some(in_flight) = session.in_flight.take() else { return };
+        match answer {
+            Ok(answer) => self.settle(session, in_flight, answer),
+            Err(Failure::Conflict) => self.on_conflict(session),
+            Err(Failure::OutcomeUnknown) => {
+                session.unknown += 1;
+                if session.unknown > MAX_UNKNOWN {
+                    return self.fail(SessionError::Request);
+                }
+                let wait = session.jitter(UNKNOWN_WAIT, session.unknown);
+                self.wait(session, wait);
+            }
+            Err(_) => {
+                self.strike_out();
+                self.fail(SessionError::Request);
+            }
+        }
+    }
+
+    /// Another device has pushed since the list: nothing of ours was applied, so it explains nothing later.
+    fn on_conflict(&mut self, mut session: Session) {
+        self.strike_out();
+        session.summary.conflicts += 1;
+        if session.summary.conflicts > MAX_CONFLICTS {
+            return self.fail(SessionError::Contended);
+        }
+        let wait = session.jitter(CONFLICT_WAIT, session.summary.conflicts);
+        self.wait(session, wait);
+    }
+
+    fn strike_out(&mut self) {
+        self.row.sent.pop();
+        let mut commit = Commit::new(self.key.clone());
+        commit.sync = Some(self.row.encode());
+        self.outputs.push_back(Output::Commit(commit));
+    }
+
+    fn wait(&mut self, session: Session, wait: Duration) {
+        self.outputs.push_back(Output::Wait(wait));
+        self.session = Some(session);
+    }
+}

@@ -1,0 +1,155 @@
+//! The sync row: what a device must remember of a dataset's exchange with the service, beside the records themselves.
+//!
+//! JSON, because it is small, read by people who debug, and grows by members; a version that is not known is refused.
+
+use driftless_document::{Actor, OpId};
+use driftless_record::Lineage;
+use driftless_wire::SyncCount;
+use serde::{Deserialize, Serialize};
+
+const VERSION: u32 = 1;
+
+/// What is remembered of one dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SyncRow {
+    /// The author of the edits made here.
+    pub(crate) actor: Actor,
+    /// The DatasetSyncCount up to which everything was listed.
+    pub(crate) count: SyncCount,
+    /// The life of the stored dataset that was last seen.
+    pub(crate) lineage: Option<Lineage>,
+    /// Pushes that were sent and not refused, until a list or an answer shows them.
+    pub(crate) sent: Vec<Sent>,
+    /// The life of the stored dataset that was deleted here and is to be deleted there.
+    pub(crate) deleting: Option<Lineage>,
+}
+
+/// A push on its way: it may stand or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// The highest counter of this device's author in it.
+    pub(crate) counter: u32,
+    /// The tip of the checksum chain that it would make.
+    pub(crate) tip: [u8; 8],
+    /// Objects created here that nobody had seen before it, by creator and generation.
+    pub(crate) made: Vec<OpId>,
+}
+
+/// Why a row cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// It is not what this or another version wrote.
+    #[error("the sync row is not readable")]
+    Unreadable(#[source] serde_json::Error),
+    /// A later version wrote it.
+    #[error("the sync row has version {0}, this library knows {VERSION}")]
+    Version(u32),
+    /// An id in it is not 8 bytes in hexadecimal.
+    #[error("the sync row holds an id that is none")]
+    Id,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Form {
+    version: u32,
+    actor: String,
+    count: SyncCount,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lineage: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sent: Vec<SentForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deleting: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SentForm {
+    counter: u32,
+    tip: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    made: Vec<(String, u32)>,
+}
+
+impl SyncRow {
+    pub(crate) const fn new(actor: Actor) -> Self {
+        Self { actor, count: SyncCount::ZERO, lineage: None, sent: Vec::new(), deleting: None }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let form = Form {
+            version: VERSION,
+            actor: hex(self.actor.to_bytes()),
+            count: self.count,
+            lineage: self.lineage.map(|lineage| hex(lineage.to_bytes())),
+            sent: self.sent.iter().map(SentForm::of).collect(),
+            deleting: self.deleting.map(|lineage| hex(lineage.to_bytes())),
+        };
+        serde_json::to_vec(&form).expect("a form of texts and numbers is JSON")
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        let form: Form = serde_json::from_slice(bytes).map_err(RowError::Unreadable)?;
+        if form.version != VERSION {
+            return Err(RowError::Version(form.version));
+        }
+        let lineage = |text: Option<String>| {
+            text.map(|text| unhex(&text).map(Lineage::from_bytes)).transpose()
+        };
+        Ok(Self {
+            actor: Actor::from_bytes(unhex(&form.actor)?),
+            count: form.count,
+            lineage: lineage(form.lineage)?,
+            sent: form.sent.into_iter().map(SentForm::read).collect::<Result<_, _>>()?,
+            deleting: lineage(form.deleting)?,
+        })
+    }
+}
+
+impl SentForm {
+    fn of(sent: &Sent) -> Self {
+        let made = sent.made.iter().map(|id| (hex(id.actor.to_bytes()), id.counter)).collect();
+        Self { counter: sent.counter, tip: hex(sent.tip), made }
+    }
+
+    fn read(self) -> Result<Sent, RowError> {
+        let made = self.made.iter().map(|(actor, counter)| {
+            Ok(OpId::new(*counter, Actor::from_bytes(unhex(actor)?)))
+        });
+        Ok(Sent { counter: self.counter, tip: unhex(&self.tip)?, made: made.collect::<Result<_, _>>()? })
+    }
+}
+
+fn hex(bytes: [u8; 8]) -> String {
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+fn unhex(text: &str) -> Result<[u8; 8], RowError> {
+    let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = is_hex.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+    number.map(u64::to_be_bytes).ok_or(RowError::Id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_reads_back() {
+        let mut row = SyncRow::new(Actor::random([7; 8]));
+        row.count = SyncCount::try_from(12).unwrap();
+        row.lineage = Some(Lineage::from_bytes([0, 1, 2, 3, 4, 5, 6, 255]));
+        row.sent = vec![Sent { counter: 9, tip: [8; 8], made: vec![OpId::new(1, Actor::derived(&[b"a"]))] }];
+        row.deleting = row.lineage;
+        assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);
+    }
+
+    #[test]
+    fn damaged_or_later_row_is_refused() {
+        assert!(matches!(SyncRow::decode(b"{"), Err(RowError::Unreadable(_))));
+        let later = br#"{"version":2,"actor":"0707070707070707","count":0}"#;
+        assert!(matches!(SyncRow::decode(later), Err(RowError::Version(2))));
+        let odd = br#"{"version":1,"actor":"+707070707070707","count":0}"#;
+        assert!(matches!(SyncRow::decode(odd), Err(RowError::Id)));
+    }
+}

@@ -1,0 +1,297 @@
+//! One synchronization of one dataset: list, absorb, offer, push, settle.
+//!
+//! A state machine without IO: inputs go in through [`Replica::handle`], outputs come out of [`Replica::poll`]. **After each
+//! input, drain the outputs**, in their order: a commit must be kept before the request behind it is sent. A session ends
+//! with exactly one [`Output::Done`]. It may be dropped at any moment ([`Replica::abandon`]); what was sent is remembered
+//! durably, and the next session lists again.
+//!
+//! Each event has its file: a list's answer in `list.rs`, the join in `absorb.rs`, a push and its refusals in `push.rs`, its
+//! success in `settle.rs`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use driftless_document::{Actor, Edit};
+use driftless_record::{Lineage, ReadError, Stored, Wrote};
+use driftless_wire::{
+    DeleteDatasetRequest, IdentityId, ListRecordsRequest, ListRecordsResponse, Record, RecordPatch, SyncCount,
+    SyncSessionToken, Timestamp, UpdateRecordsRequest, UpdateRecordsResponse,
+};
+
+use crate::commit::Commit;
+use crate::replica::Replica;
+use crate::room::Size;
+
+/// Pushes that may lose against other devices before a session gives up.
+pub(crate) const MAX_CONFLICTS: u32 = 8;
+
+/// Requests whose outcome may stay unknown before a session gives up.
+pub(crate) const MAX_UNKNOWN: u32 = 3;
+
+/// Lists that may turn out torn, or not to show what was written, before a session gives up.
+pub(crate) const MAX_RELISTS: u32 = 4;
+
+/// What a session is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// Begins a session; one that runs is abandoned.
+    ///
+    /// The seed must be fresh and random: authors and lineages are drawn from it.
+    Begin([u8; 32]),
+    /// The answer to [`Output::List`].
+    Listed(Result<ListRecordsResponse, Failure>),
+    /// The answer to [`Output::Update`].
+    Updated(Result<UpdateRecordsResponse, Failure>),
+    /// The answer to [`Output::Delete`]; a dataset that was not there counts as deleted.
+    Deleted(Result<(), Failure>),
+    /// The time of [`Output::Wait`] is over.
+    Waited,
+}
+
+/// Why a request has no answer, as far as a session treats it differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// ResourceConflictException: a record changed since it was listed; nothing was applied.
+    Conflict,
+    /// "No such SyncCount": the service has not reached the count since which was listed.
+    NoSuchSyncCount,
+    /// Time-out, lost connection or a server's fault: the request may have been applied.
+    OutcomeUnknown,
+    /// Anything else: refused, or never sent.
+    Refused,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Keep this before anything behind it is done.
+    Commit(Commit),
+    /// Keys look different because of what came from the service; after it is durable.
+    Changed(BTreeSet<String>),
+    /// Edits that had to be written again, for a [`Reference`](driftless_document::Reference).
+    Rewrote(Edit),
+    /// Send ListRecords.
+    List(ListRecordsRequest),
+    /// Send UpdateRecords, once: after an unknown outcome the session lists before it sends again.
+    Update(UpdateRecordsRequest),
+    /// Send DeleteDataset.
+    Delete(DeleteDatasetRequest),
+    /// Wait so long, then say [`Input::Waited`].
+    Wait(Duration),
+    /// The session is over.
+    Done(Result<Summary, SessionError>),
+}
+
+/// What a session did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The keys that look different here because of what came.
+    pub changed_here: BTreeSet<String>,
+    /// The keys that look different at the service because of what was pushed.
+    pub changed_there: BTreeSet<String>,
+    /// How many pushes were refused because another device had pushed first.
+    pub conflicts: u32,
+    /// What was written.
+    pub wrote: Option<Wrote>,
+    /// The stored dataset had been deleted or replaced by another one; unsynced edits were written onto that.
+    pub began_anew: bool,
+    /// What was stored was damaged and is whole again.
+    pub repaired: bool,
+    /// The dataset was deleted at the service, as was asked for here.
+    pub deleted: bool,
+    /// The joined state does not fit: it is durable here and readable, nothing was pushed.
+    pub full: Option<Size>,
+}
+
+/// Why a session failed. What was joined before stays, and edits stay unsynced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// A request failed for good; whoever sent it knows why.
+    #[error("a request to the service failed")]
+    Request,
+    /// Other devices pushed first each time; try again later.
+    #[error("other devices pushed first {MAX_CONFLICTS} times")]
+    Contended,
+    /// What is stored is refused, and nothing was written over it: a later version, a broken limit.
+    #[error("what is stored is refused")]
+    Stored(#[source] ReadError),
+    /// The counters of the stored operations are so high that they could not be edited any more.
+    #[error("the stored operations use up the counters")]
+    Exhausted,
+    /// The service's answers contradict each other.
+    #[error("the answers of the service contradict each other: {0}")]
+    Answer(&'static str),
+    /// The dataset belongs to no identity yet.
+    #[error("the dataset belongs to no identity")]
+    NoIdentity,
+}
+
+/// What a session knows while it runs.
+#[derive(Debug)]
+pub(crate) struct Session {
+    identity: IdentityId,
+    draws: Draws,
+    pub(crate) list: Listing,
+    pub(crate) unknown: u32,
+    pub(crate) relists: u32,
+    pub(crate) token: Option<SyncSessionToken>,
+    /// The DatasetSyncCount of the last whole list.
+    pub(crate) listed: SyncCount,
+    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) summary: Summary,
+}
+
+/// A list of which some pages have come.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) since: SyncCount,
+    pub(crate) records: Vec<Record>,
+    pub(crate) bytes: usize,
+    pub(crate) pages: u32,
+    pub(crate) count: Option<SyncCount>,
+}
+
+/// A push that was sent.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) patches: Vec<RecordPatch>,
+    /// What the records hold once the push stands.
+    pub(crate) stored: Stored,
+    pub(crate) wrote: Wrote,
+    /// The keys that look different then.
+    pub(crate) keys: BTreeSet<String>,
+}
+
+/// Random values of a session, all from its seed.
+#[derive(Debug)]
+struct Draws {
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+impl Draws {
+    fn bytes(&mut self) -> [u8; 8] {
+        self.drawn += 1;
+        let hash = blake3::keyed_hash(&self.seed, &self.drawn.to_le_bytes());
+        hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes")
+    }
+}
+
+impl Session {
+    pub(crate) fn actor(&mut self) -> Actor {
+        Actor::random(self.draws.bytes())
+    }
+
+    pub(crate) fn lineage(&mut self) -> Lineage {
+        Lineage::from_bytes(self.draws.bytes())
+    }
+
+    /// Returns a wait between a tenth and the whole of `base` doubled so often: devices that collided part again.
+    pub(crate) fn jitter(&mut self, base: Duration, doubled: u32) -> Duration {
+        let most = base.saturating_mul(1 << doubled.min(8));
+        let part = u32::from(u16::from_le_bytes([self.draws.bytes()[0], self.draws.bytes()[1]]));
+        most / 10 + most.mul_f64(0.9 * f64::from(part) / f64::from(u16::MAX))
+    }
+}
+
+impl Replica {
+    /// Takes one input. `now` goes into the patches as the device's date, which nobody compares.
+    ///
+    /// An input that the session does not wait for is ignored: it belongs to one that was abandoned.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        match (self.session.take(), input) {
+            (_, Input::Begin(seed)) => self.begin(seed),
+            (None, _) => {}
+            (Some(session), Input::Listed(answer)) => self.on_listed(session, now, answer),
+            (Some(session), Input::Updated(answer)) => self.on_updated(session, answer),
+            (Some(session), Input::Deleted(answer)) => self.on_deleted(session, answer),
+            (Some(session), Input::Waited) => {
+                let often = session.summary.conflicts + session.unknown > 1;
+                let since = if often { SyncCount::ZERO } else { self.row.count };
+                self.list(session, since);
+            }
+        }
+    }
+
+    /// Returns what is to be done next, or `None` until the next input. Call it until then.
+    #[must_use]
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Drops a session that runs, at whatever point; the next one lists again.
+    pub fn abandon(&mut self) {
+        self.session = None;
+        self.outputs.clear();
+    }
+
+    fn begin(&mut self, seed: [u8; 32]) {
+        self.outputs.clear();
+        let Some(identity) = self.identity().cloned() else {
+            self.outputs.push_back(Output::Done(Err(SessionError::NoIdentity)));
+            return;
+        };
+        let session = Session {
+            identity,
+            draws: Draws { seed, drawn: 0 },
+            list: Listing::default(),
+            unknown: 0,
+            relists: 0,
+            token: None,
+            listed: SyncCount::ZERO,
+            in_flight: None,
+            summary: Summary::default(),
+        };
+        let since = if self.row.deleting.is_some() { SyncCount::ZERO } else { self.row.count };
+        self.list(session, since);
+    }
+
+    pub(crate) fn finish(&mut self, session: Session) {
+        self.outputs.push_back(Output::Done(Ok(session.summary)));
+    }
+
+    pub(crate) fn fail(&mut self, error: SessionError) {
+        self.outputs.push_back(Output::Done(Err(error)));
+    }
+
+    pub(crate) fn ask_list(&mut self, session: &Session, next_token: Option<String>) {
+        self.outputs.push_back(Output::List(ListRecordsRequest {
+            identity_pool_id: self.pool.clone(),
+            identity_id: session.identity.clone(),
+            dataset_name: self.key.name().clone(),
+            last_sync_count: Some(session.list.since).filter(|since| *since > SyncCount::ZERO),
+            next_token,
+            max_results: Some(driftless_wire::limits::RECORDS_PER_PAGE),
+            sync_session_token: None,
+        }));
+    }
+
+    pub(crate) fn ask_update(
+        &mut self,
+        session: &Session,
+        token: SyncSessionToken,
+        record_patches: Vec<RecordPatch>,
+    ) {
+        self.outputs.push_back(Output::Update(UpdateRecordsRequest {
+            identity_pool_id: self.pool.clone(),
+            identity_id: session.identity.clone(),
+            dataset_name: self.key.name().clone(),
+            sync_session_token: token,
+            device_id: None,
+            record_patches,
+        }));
+    }
+
+    pub(crate) fn ask_delete(&mut self, session: &Session) {
+        self.outputs.push_back(Output::Delete(DeleteDatasetRequest {
+            identity_pool_id: self.pool.clone(),
+            identity_id: session.identity.clone(),
+            dataset_name: self.key.name().clone(),
+        }));
+    }
+}

@@ -1,0 +1,48 @@
+//! The answer to a push: what it shows is believed, and nothing else.
+//!
+//! A Lambda may have changed what was sent, or other records [COGNITO trap 17]. The count only advances if it rose by one: a
+//! higher one means that another device's push lies between, which must still be listed [trap 2].
+
+use driftless_record::is_reserved;
+use driftless_wire::{RecordKey, UpdateRecordsResponse};
+
+use crate::replica::Replica;
+use crate::session::{InFlight, Output, Session};
+
+impl Replica {
+    pub(crate) fn settle(
+        &mut self,
+        mut session: Session,
+        in_flight: InFlight,
+        answer: UpdateRecordsResponse,
+    ) {
+        let patched = |key: &RecordKey| in_flight.patches.iter().find(|patch| patch.key == *key);
+        let as_sent = in_flight.patches.iter().all(|patch| {
+            let shown = answer.records.iter().find(|record| record.key == patch.key);
+            shown.is_some_and(|record| record.value == patch.value)
+        });
+        let only_sent = answer
+            .records
+            .iter()
+            .all(|record| !is_reserved(record.key.as_str()) || patched(&record.key).is_some());
+        if !as_sent || !only_sent {
+            // What came is listed again with the rest, so that mirror and count stay of one moment.
+            return self.relist(session);
+        }
+        let newest = answer.records.iter().map(|record| record.sync_count).max();
+        let mut commit = self.new_commit();
+        self.mirror_records(answer.records, &mut commit);
+        if newest == Some(session.listed.next()) {
+            self.row.count = session.listed.next();
+        }
+        session.summary.repaired |= self.stored.as_ref().is_some_and(|stored| stored.needs_repair());
+        session.summary.wrote = Some(in_flight.wrote);
+        session.summary.changed_there.extend(in_flight.keys);
+        self.row.lineage = Some(in_flight.stored.lineage());
+        self.row.sent.clear();
+        self.stored = Some(in_flight.stored);
+        commit.sync = Some(self.row.encode());
+        self.outputs.push_back(Output::Commit(commit));
+        self.finish(session);
+    }
+}

@@ -1,0 +1,115 @@
+//! What can go wrong, per operation, with what to do about it.
+
+use std::sync::Arc;
+
+use driftless_merge::{RefusedEdit, ReplicaError, SessionError};
+use driftless_store::{CommitError, RecoverError};
+use driftless_transport::ExchangeError;
+use driftless_wire::IdError;
+
+/// Why a client could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The builder was given no identity pool; every store belongs to one.
+    #[error("no identity pool was given")]
+    NoPool,
+    /// The store cannot be opened: in use by another process, of a later version, no store, or the disk failed.
+    #[error(transparent)]
+    Store(#[from] driftless_store::OpenError),
+    /// The system gives no random bytes, and without them op ids would not be unique.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+}
+
+/// Why a dataset could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// It is no name of a dataset.
+    #[error(transparent)]
+    Name(#[from] IdError),
+    /// The store cannot read it. Other datasets stay usable; if it is damaged, see [`Client::set_aside`](crate::Client::set_aside).
+    #[error("the store cannot read the dataset")]
+    Store(#[from] RecoverError),
+    /// Its rows are whole but not understood: damaged before they were written, or of a later version.
+    #[error("the rows of the dataset make no sense")]
+    Rows(#[from] ReplicaError),
+    /// The dataset took a new author after the store had lost its tail, and that could not be kept.
+    #[error("the store cannot keep the new author of the dataset")]
+    Commit(#[from] CommitError),
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+/// Why an edit was not made.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PutError {
+    /// The edit was refused and changed nothing: the key, the value or the room.
+    #[error(transparent)]
+    Refused(#[from] RefusedEdit),
+    /// The store could not keep the edit. Whether it is there is unknown, and the dataset takes no more edits: close the
+    /// client and open it again.
+    #[error("the store could not keep the edit")]
+    Store(#[source] Arc<CommitError>),
+    /// An earlier edit could not be kept: close the client and open it again.
+    #[error("the dataset takes no more edits since one could not be kept")]
+    Broken,
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+/// Why a synchronization failed.
+///
+/// Whatever happened, edits made here are kept and stay unsynced, and what was joined before the failure stays too.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// It was called outside of a tokio runtime.
+    #[error("there is no tokio runtime")]
+    NoRuntime,
+    /// The client was built without a transport.
+    #[error("the client has no transport")]
+    NoTransport,
+    /// The client was built without an identity: data can be edited, but belong to nobody at the service yet.
+    #[error("the client has no identity")]
+    NoIdentity,
+    /// A request failed for good; [`ExchangeError::retry`] tells whether to try later.
+    #[error("a request to the service failed")]
+    Request(#[source] Arc<ExchangeError>),
+    /// The session failed for what the service holds or answered.
+    #[error(transparent)]
+    Session(Arc<SessionError>),
+    /// The store could not keep what was joined: close the client and open it again.
+    #[error("the store could not keep what was joined")]
+    Store(#[source] Arc<CommitError>),
+    /// An earlier edit could not be kept: close the client and open it again.
+    #[error("the dataset takes no more edits since one could not be kept")]
+    Broken,
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+    /// A panic ended the session; the dataset takes no more edits until the client is opened again.
+    #[error("the session panicked")]
+    Panicked,
+    /// The service answered another question than was asked.
+    #[error("the answer belongs to another operation")]
+    WrongAnswer,
+}
+
+impl From<SessionError> for SyncError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NoIdentity => Self::NoIdentity,
+            error => Self::Session(Arc::new(error)),
+        }
+    }
+}
+
+/// Why a client did not close cleanly. It is closed all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("the store did not close cleanly")]
+pub struct CloseError(#[from] CommitError);

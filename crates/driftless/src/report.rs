@@ -1,0 +1,71 @@
+//! What a synchronization did.
+
+use std::collections::BTreeSet;
+
+use driftless_merge::{Size, Summary};
+use driftless_record::Wrote;
+
+/// What one synchronization did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// How many requests were sent: 1 with nothing to push, 2 with a push, more after conflicts and failures.
+    pub requests: u32,
+    /// The bytes of request bodies.
+    pub bytes_up: u64,
+    /// The bytes of answer bodies.
+    pub bytes_down: u64,
+    /// The keys that look different here because of what came.
+    pub changed_here: BTreeSet<String>,
+    /// The keys that look different at the service because of what was pushed.
+    pub changed_there: BTreeSet<String>,
+    /// How many pushes were refused because another device had pushed first; each was merged and tried again.
+    pub conflicts: u32,
+    /// What was written, if anything was.
+    pub wrote: Option<Wrote>,
+    /// Whether all that is here is at the service.
+    pub outcome: Outcome,
+    /// The dataset had been deleted or replaced at the service; unsynced edits were written onto what stands there now.
+    pub began_anew: bool,
+    /// What was stored was damaged and is whole again.
+    pub repaired: bool,
+    /// The dataset was deleted at the service, as was asked for here.
+    pub deleted: bool,
+}
+
+/// How a synchronization ended, if it did not fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Everything that was here when the push was planned is at the service.
+    #[default]
+    Synced,
+    /// The joined data do not fit. They are durable and readable here, nothing was pushed in part; remove something.
+    Full(Size),
+}
+
+/// What was sent and received so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) requests: u32,
+    pub(crate) bytes_up: u64,
+    pub(crate) bytes_down: u64,
+}
+
+impl Report {
+    pub(crate) fn of(summary: Summary, traffic: Traffic) -> Self {
+        Self {
+            requests: traffic.requests,
+            bytes_up: traffic.bytes_up,
+            bytes_down: traffic.bytes_down,
+            changed_here: summary.changed_here,
+            changed_there: summary.changed_there,
+            conflicts: summary.conflicts,
+            wrote: summary.wrote,
+            outcome: summary.full.map_or(Outcome::Synced, Outcome::Full),
+            began_anew: summary.began_anew,
+            repaired: summary.repaired,
+            deleted: summary.deleted,
+        }
+    }
+}
