@@ -77,10 +77,9 @@ impl Live {
     fn close(self) -> Result<(), CommitError> {
         let Self { rows, writer, lock } = self;
         // A writer whose holder panicked is not closed, which the next start takes for a crash.
-        let closed = match writer.into_inner() {
-            Ok(writer) => writer.close(rows),
-            Err(_) => Ok(drop(rows)),
-        };
+        let closed = writer
+            .into_inner()
+            .map_or(Ok(()), |writer| writer.close(rows));
         drop(lock);
         closed
     }

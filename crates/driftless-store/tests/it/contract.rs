@@ -243,7 +243,7 @@ fn forgetting_takes_all_of_one_dataset(open: Open) {
     store
         .commit(with_deltas(&[b"anew"]), Durability::Disk)
         .unwrap();
-    assert_eq!(store.recover(&local("notes")).unwrap().is_some(), true);
+    assert!(store.recover(&local("notes")).unwrap().is_some());
 }
 
 fn a_dataset_that_was_set_aside_can_be_built_anew(open: Open) {

@@ -46,7 +46,7 @@ pub(crate) fn nth(n: u64) -> Commit {
     let mut commit = Commit::new(datasets()[(n % 2) as usize].clone());
     commit.deltas.push(bytes(5 + n % 40));
     if n % 7 < 2 {
-        let document = (n % 3 == 0).then(|| bytes(20_000));
+        let document = n.is_multiple_of(3).then(|| bytes(20_000));
         commit.snapshot = Some(Snapshot {
             state: bytes(10_000),
             document,
@@ -57,7 +57,7 @@ pub(crate) fn nth(n: u64) -> Commit {
         key(&format!("key {}", n % 5)),
         record(&format!("value {n}"), n as u32),
     ));
-    commit.sync = (n % 3 == 0).then(|| n.to_le_bytes().to_vec());
+    commit.sync = n.is_multiple_of(3).then(|| n.to_le_bytes().to_vec());
     commit
 }
 
