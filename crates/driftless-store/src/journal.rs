@@ -378,6 +378,39 @@ mod tests {
         check(&journal, 0, journal.len());
     }
 
+    #[test]
+    fn journals_after_one_that_is_cut_go_as_a_whole_and_all_are_kept_in_the_copy() {
+        let home = tempfile::tempdir().unwrap();
+        let (rows, copy) = (home.path().join("rows"), home.path().join("copy"));
+        let torn = batch(5, &[b"b"])[..20].to_vec();
+        let journals = [
+            ("9.jnl", batch(4, &[b"a"])),
+            ("10.jnl", [batch(5, &[b"b"]), torn.clone()].concat()),
+            ("11.jnl", [batch(6, &[b"c"]), vec![0; 100]].concat()),
+        ];
+        fs::create_dir(&rows).unwrap();
+        for (name, bytes) in &journals {
+            fs::write(rows.join(name), bytes).unwrap();
+        }
+        let lost = torn.iter().rposition(|&byte| byte != 0).unwrap() + 1 + batch(6, &[b"c"]).len();
+        let whole = batch(4, &[b"a"]).len() + batch(5, &[b"b"]).len();
+        let expected = Checked {
+            whole: whole as u64,
+            cut: lost as u64,
+        };
+        assert_eq!(super::check(&rows, &copy).unwrap(), expected);
+        assert_eq!(
+            list(&rows).unwrap(),
+            [rows.join("9.jnl"), rows.join("10.jnl")]
+        );
+        assert_eq!(fs::read(rows.join("10.jnl")).unwrap(), batch(5, &[b"b"]));
+        assert_eq!(fs::read(copy.join("11.jnl")).unwrap(), batch(6, &[b"c"]));
+        assert_eq!(
+            super::check(&rows, &copy).unwrap(),
+            Checked { cut: 0, ..expected }
+        );
+    }
+
     proptest! {
         /// Any bytes are a journal of some extent, within their length.
         #[test]

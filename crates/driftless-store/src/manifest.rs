@@ -57,3 +57,47 @@ fn or_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+    use crate::open::create_rows;
+
+    #[test]
+    fn any_changed_bit_and_any_missing_file_is_noticed() {
+        let home = tempfile::tempdir().unwrap();
+        let rows = home.path().join("rows");
+        drop(create_rows(&rows).unwrap());
+        assert!(are_whole(&rows).unwrap());
+        for keyspace in fs::read_dir(rows.join("keyspaces")).unwrap() {
+            let current = keyspace.unwrap().path().join("current");
+            let number = fs::read(&current).unwrap()[0];
+            for file in [current.with_file_name(format!("v{number}")), current] {
+                let whole = fs::read(&file).unwrap();
+                for bit in 0..whole.len() * 8 {
+                    let mut rotten = whole.clone();
+                    rotten[bit / 8] ^= 1 << (bit % 8);
+                    // In place, for a file system may sync what was truncated and written anew.
+                    File::options()
+                        .write(true)
+                        .open(&file)
+                        .unwrap()
+                        .write_all(&rotten)
+                        .unwrap();
+                    assert!(
+                        !are_whole(&rows).unwrap(),
+                        "bit {bit} of {}",
+                        file.display()
+                    );
+                }
+                fs::remove_file(&file).unwrap();
+                assert!(!are_whole(&rows).unwrap());
+                fs::write(&file, whole).unwrap();
+            }
+        }
+        assert!(are_whole(&rows).unwrap());
+    }
+}
