@@ -148,6 +148,11 @@ fn scan(source: impl Read, last: &mut Option<Place>) -> io::Result<Extent> {
     })
 }
 
+/// Returns how many of a journal's bytes are whole batches.
+pub(crate) fn whole_bytes(journal: &[u8]) -> u64 {
+    scan(journal, &mut None).map_or(0, |extent| extent.whole)
+}
+
 /// Returns the end of the last byte that is not zero.
 fn filled(source: impl Read) -> io::Result<u64> {
     let mut reader = Reader::new(source);

@@ -32,6 +32,7 @@
 mod commit;
 mod disk;
 mod error;
+mod foreign;
 mod journal;
 mod manifest;
 mod mark;
@@ -44,6 +45,8 @@ mod store;
 
 pub use disk::DiskStore;
 pub use error::{Cause, CommitError, Damage, RecoverError, Row};
+#[doc(hidden)]
+pub use foreign::read_any;
 pub use memory::MemoryStore;
 pub use open::{OpenError, Opened, RecoveryReport, Stop};
 pub use store::Store;

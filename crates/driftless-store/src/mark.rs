@@ -35,7 +35,7 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    fn to_bytes(self) -> [u8; MARK_BYTES] {
+    pub(crate) fn to_bytes(self) -> [u8; MARK_BYTES] {
         let mut bytes = [0; MARK_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8] = VERSION;
@@ -46,7 +46,7 @@ impl Mark {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let status = match bytes.get(9)? {
             1 => Status::Open,
             2 => Status::Closed,
