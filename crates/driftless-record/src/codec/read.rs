@@ -510,7 +510,7 @@ fn contents(input: &mut Input<'_>, count: usize) -> Result<Vec<Content>, DecodeE
             }
         }))
     };
-    tags.iter().map(|tag| content(tag)).collect()
+    tags.iter().map(content).collect()
 }
 
 /// Reads the times of the values that the delta adds at root keys.
