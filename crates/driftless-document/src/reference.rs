@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use automerge::{Automerge, ChangeHash, ExpandedChange};
+use automerge::{Automerge, Change, ChangeHash, ExpandedChange};
 
 use crate::document::Edit;
 use crate::history::operations;
@@ -36,19 +36,23 @@ impl Reference {
 
     /// Merges one edit; edits of one author come in their order, and after those they build on.
     ///
-    /// The operations keep their ids and what they replace. A creation that another device made before is left out.
+    /// It costs a pass over the whole document, so that who has many edits appends them to each other first. The operations
+    /// keep their ids and what they replace. A creation that another device made before is left out.
     pub fn record(&mut self, edit: &Edit) {
+        let mut batch = Vec::new();
         for change in edit.changes() {
             let actor = actor_of(&change.actor_id);
             let last = counter_of(change.start_op.get()) + ops::counter_of(change.operations.len() as u64) - 1;
             if self.tips.get(&actor).is_some_and(|(_, seen, _)| *seen >= last) {
                 continue;
             }
-            self.merge(actor, last, change);
+            batch.push(self.rebuilt(actor, last, change));
         }
+        self.automerge.apply_changes(batch).expect("recorded operations build on recorded ones");
     }
 
-    fn merge(&mut self, actor: Actor, last: u32, change: &ExpandedChange) {
+    /// Returns a change with the same operations whose predecessor is the author's last one here.
+    fn rebuilt(&mut self, actor: Actor, last: u32, change: &ExpandedChange) -> Change {
         let tip = self.tips.get(&actor).copied();
         let header = Header {
             actor,
@@ -61,7 +65,7 @@ impl Reference {
         let seq = header.seq;
         let change = ops::change(header, change.operations.clone());
         self.tips.insert(actor, (seq, last, change.hash()));
-        self.automerge.apply_changes([change]).expect("recorded operations build on recorded ones");
+        change
     }
 
     /// Returns the state of the document, read afresh from its whole history.
