@@ -46,8 +46,8 @@ pub enum ReadError {
         /// How many it may have.
         limit: usize,
     },
-    /// Lists and texts have more elements than [`MAX_ELEMENTS`].
-    #[error("record {key} brings lists and texts above {MAX_ELEMENTS} elements")]
+    /// There are more values and elements than [`MAX_ELEMENTS`].
+    #[error("record {key} brings more than {MAX_ELEMENTS} values and elements")]
     Elements {
         /// The record that goes beyond.
         key: String,

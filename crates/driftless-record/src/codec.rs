@@ -15,7 +15,7 @@ use driftless_document::{Clock, Delta};
 mod read;
 mod write;
 
-/// How many elements of lists and texts one state may hold, dead ones too; more is refused.
+/// How many values and elements one state may hold, dead elements too; more is refused.
 ///
 /// A million dead elements take a few bytes here and a hundred megabytes in automerge, so the size of a record bounds
 /// nothing.

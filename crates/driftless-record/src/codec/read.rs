@@ -477,7 +477,7 @@ fn contents(input: &mut Input<'_>, count: usize) -> Result<Vec<Content>, DecodeE
     let byte_lengths = input.column(of(&[tag::BYTES, tag::UNKNOWN]))?;
     let mut strings = input.strings(&string_lengths)?.into_iter();
     let mut blobs = input.blobs(&byte_lengths)?.into_iter();
-    let mut content = |tag: &u8| {
+    let content = |tag: &u8| {
         Ok(Content::Scalar(match *tag {
             tag::NULL => Scalar::Null,
             tag::FALSE => Scalar::Bool(false),

@@ -41,10 +41,14 @@ fn push_edits(
     let (mut dataset, mut device, mut stored) = (Dataset::default(), Device::new(seed), None);
     for _ in 0..edits {
         let key = format!("key {}", random.below(12));
-        let longest = if random.below(40) == 0 { 6_000 } else { 60 };
+        let (from, to) = if random.below(40) == 0 {
+            (4_200, 4_600)
+        } else {
+            (10, 60)
+        };
         match random.below(8) {
             0 if device.state.keys().any(|there| there == key) => device.remove(&key),
-            _ => device.put(&key, random.printable(10, longest)),
+            _ => device.put(&key, random.printable(from, to)),
         }
         let push = dataset
             .plan(life(stored.as_ref(), 1), &device.state, &limits)
@@ -91,6 +95,47 @@ fn a_torn_push_loses_nothing() {
     }
     assert!(torn > 800, "{torn} torn pushes");
     assert_eq!(wrote.len(), 4, "{wrote:?}");
+}
+
+/// A base that is written upon the old one is the one push that can lose what no living device holds; it never brings what
+/// was not written, and the pushing device makes it whole.
+#[test]
+fn a_torn_base_upon_the_old_one_is_repaired() {
+    let limits = Limits::default().with_dataset_bytes(9_000);
+    let (mut random, mut torn) = (Random::new(2), 0);
+    let (mut dataset, mut device) = (Dataset::default(), Device::new(0));
+    let mut stored: Option<Stored> = None;
+    while torn < 60 {
+        device.put(
+            &format!("key {}", random.below(40)),
+            random.printable(140, 140),
+        );
+        let push = dataset
+            .plan(life(stored.as_ref(), 1), &device.state, &limits)
+            .unwrap();
+        let before = stored.as_ref().and_then(Stored::generation);
+        if push.stored.generation() == before.map(|before| before + 2) {
+            for _ in 0..12 {
+                let mut half = dataset.clone();
+                let patches = push.patches.iter().filter(|_| random.below(2) == 0);
+                half.apply(&patches.cloned().collect::<Vec<_>>());
+                torn += 1;
+                let read = half.read(&limits, stored.as_ref()).unwrap().unwrap();
+                check_includes(&device.state, read.state());
+                let repair = half
+                    .plan(life(Some(&read), 0), &device.state, &limits)
+                    .unwrap();
+                half.apply(&repair.patches);
+                let whole = half.read(&limits, None).unwrap().unwrap();
+                assert_eq!(
+                    (whole.state(), whole.needs_repair()),
+                    (&device.state, false)
+                );
+            }
+        }
+        dataset.apply(&push.patches);
+        stored = Some(push.stored);
+    }
 }
 
 #[test]
