@@ -14,11 +14,11 @@ use std::sync::Arc;
 use driftless_document::{Clock, MAX_COUNTER, State};
 
 use crate::codec::{self, DecodeError, MAX_ELEMENTS};
-use crate::frame::{Frame, FrameError, Kind, inflate};
-use crate::head::Head;
+use crate::frame::{Frame, Kind, inflate};
+use crate::frames::{Frames, Placed, whole};
 use crate::limits::Limits;
 use crate::lineage::{Checksum, Lineage};
-use crate::slots::{Slot, is_reserved};
+use crate::slots::Slot;
 use crate::stored::{Anchor, Base, Chain, Stored};
 
 /// How far a delta's clock may lie beyond everything that the state before it has seen.
@@ -101,121 +101,6 @@ pub fn read<'a>(
     }
     .stored()
     .map(Some)
-}
-
-/// A frame, and the characters that its record takes.
-struct Placed {
-    slot: Slot,
-    frame: Frame,
-    text: usize,
-}
-
-/// The frames of all slots.
-struct Frames {
-    records: usize,
-    head: Option<Head>,
-    logs: BTreeMap<u32, Placed>,
-    runs: Vec<Placed>,
-    /// By generation, then lineage.
-    bases: BTreeMap<(u32, Lineage), BTreeMap<u8, Placed>>,
-}
-
-impl Frames {
-    fn collect<'a>(
-        records: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, ReadError> {
-        let (logs, runs, bases) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        let mut frames = Self {
-            records: 0,
-            head: None,
-            logs,
-            runs,
-            bases,
-        };
-        for (key, text) in records.into_iter().filter(|(key, _)| is_reserved(key)) {
-            frames.records += 1;
-            let Some(slot) = Slot::parse(key) else {
-                continue;
-            };
-            match Frame::decode(text) {
-                Ok(frame) => frames.place(Placed {
-                    slot,
-                    frame,
-                    text: key.len() + text.len(),
-                }),
-                Err(FrameError::Version(version)) => {
-                    return Err(ReadError::Version {
-                        key: key.to_owned(),
-                        version,
-                    });
-                }
-                Err(_) => {}
-            }
-        }
-        Ok(frames)
-    }
-
-    /// Puts a frame where its kind belongs; one in the slot of another is damage, and passed over.
-    fn place(&mut self, placed: Placed) {
-        match (placed.slot, placed.frame.kind()) {
-            (Slot::Head, Kind::Head(head)) if placed.frame.follows(None) => self.head = Some(head),
-            (slot, Kind::Log { sequence }) if slot == Slot::log(sequence) => {
-                self.logs.insert(sequence, placed);
-            }
-            (Slot::Run(_), Kind::Run { .. }) => self.runs.push(placed),
-            (
-                slot,
-                Kind::Base {
-                    lineage,
-                    generation,
-                    part,
-                    ..
-                },
-            ) if slot == Slot::base(generation, part) => {
-                self.bases
-                    .entry((generation, lineage))
-                    .or_default()
-                    .insert(part, placed);
-            }
-            _ => {}
-        }
-    }
-
-    /// Returns the lineage that stands: head's, else that of the highest complete base, else of the highest that begins.
-    fn lineage(&self) -> Option<Lineage> {
-        let highest = |is: &dyn Fn(&BTreeMap<u8, Placed>) -> bool| {
-            self.bases
-                .iter()
-                .rev()
-                .find(|(_, parts)| is(parts))
-                .map(|((_, lineage), _)| *lineage)
-        };
-        self.head
-            .map(|head| head.lineage)
-            .or_else(|| highest(&|parts| whole(parts).is_some()))
-            .or_else(|| {
-                highest(&|parts| parts.get(&0).is_some_and(|part| part.frame.follows(None)))
-            })
-    }
-}
-
-/// Returns the checksum of the last part, if all parts are there and follow on each other.
-fn whole(parts: &BTreeMap<u8, Placed>) -> Option<Checksum> {
-    let first = &parts.get(&0)?.frame;
-    let Kind::Base { parts: count, .. } = first.kind() else {
-        return None;
-    };
-    let mut tip = None;
-    for number in 0..count {
-        let part = &parts.get(&number)?.frame;
-        let agrees = matches!(part.kind(), Kind::Base { parts, .. } if parts == count)
-            && part.raw_len() == first.raw_len();
-        if !agrees || !part.follows(tip) {
-            return None;
-        }
-        tip = Some(part.checksum());
-    }
-    tip
 }
 
 /// One run or log on the chain of a base.

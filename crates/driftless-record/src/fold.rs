@@ -11,20 +11,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftless_document::{Body, Clock, Delta, ObjectDelta, State};
+use driftless_document::{Clock, State};
 use driftless_wire::SyncCount;
 use driftless_wire::limits::VALUE_CHARS;
 
-use crate::codec::{self, MAX_ELEMENTS};
-use crate::frame::{self, Frame, Kind, MAX_PARTS, deflate, text_len};
+use crate::codec::MAX_ELEMENTS;
+use crate::frame::{self, Frame, Kind, MAX_PARTS, text_len};
 use crate::head::Head;
 use crate::limits::Limits;
 use crate::lineage::{Checksum, Lineage};
+use crate::size::{Encoded, HEAD_LEN, PART_BYTES, base_text, clock_len, dead_len};
 use crate::slots::{LOG_SLOTS, RUN_SLOTS, Slot};
 use crate::stored::{Anchor, Base, Chain, Stored};
-
-/// Bytes of a base's part, as stored: 163,900 characters or less, far below what a value may have.
-const PART_BYTES: usize = 128 * 1024;
 
 /// Runs and logs may always grow to so many characters before a new base is written.
 const SMALL: usize = 8 * 1024;
@@ -121,17 +119,6 @@ pub enum PlanError {
     },
 }
 
-/// Returns the characters that a fresh base of a state takes with head, keys included.
-///
-/// Linear in the state, and not cheap: it is the encoding itself, without its text.
-#[must_use]
-pub fn size_of_state(state: &State) -> usize {
-    base_len(&state.diff(&State::new())) + HEAD_LEN
-}
-
-/// The characters of the longest head and its key.
-const HEAD_LEN: usize = 15 + 75;
-
 /// Plans the push that makes `state` what is stored. `state` must include the stored one, as its join with it does.
 ///
 /// Nothing is changed by planning. If the state is the stored one, only head is written, unless something needs repair.
@@ -194,7 +181,7 @@ impl Planning<'_> {
             return None;
         }
         let log = Encoded::new(&delta, stored.state.clock());
-        if text_len(log.stored().bytes.len()) > LARGE {
+        if text_len(log.payload().bytes.len()) > LARGE {
             return self.run(stored, head, base);
         }
         let mut chain = stored.chain.clone();
@@ -208,7 +195,7 @@ impl Planning<'_> {
         let kind = Kind::Log {
             sequence: chain.sequence,
         };
-        let frame = Frame::new(kind, &log.stored(), Some(chain.tip));
+        let frame = Frame::new(kind, &log.payload(), Some(chain.tip));
         chain.tip = frame.checksum();
         let text = put(&mut patches, Slot::log(chain.sequence), &frame);
         chain.grow(text, log.raw);
@@ -286,12 +273,12 @@ impl Planning<'_> {
     ) -> Result<Push, PlanError> {
         let delta = self.state.diff(&State::new());
         let encoded = Encoded::new(&delta, &Clock::new());
-        let live = base_text(encoded.stored().bytes.len()) + HEAD_LEN + self.standing.other_bytes;
+        let live = base_text(encoded.payload().bytes.len()) + HEAD_LEN + self.standing.other_bytes;
         let population = self.state.population();
         let fits = live <= self.limits.live_bytes()
             && encoded.raw <= self.limits.dataset_bytes()
             && population.live.saturating_add(population.dead) <= MAX_ELEMENTS as usize
-            && encoded.stored().bytes.len().div_ceil(PART_BYTES) <= MAX_PARTS.into();
+            && encoded.payload().bytes.len().div_ceil(PART_BYTES) <= MAX_PARTS.into();
         let push = generations(over)
             .into_iter()
             .filter(|_| fits)
@@ -316,7 +303,7 @@ impl Planning<'_> {
         encoded: &Encoded,
     ) -> Option<Push> {
         let mut patches = Patches::new();
-        let body = encoded.stored();
+        let body = encoded.payload();
         let chunks: Vec<&[u8]> = body.bytes.chunks(PART_BYTES).collect();
         let parts = u8::try_from(chunks.len()).ok()?;
         let (mut tip, mut text) = (None, 0);
@@ -327,7 +314,7 @@ impl Planning<'_> {
                 part,
                 parts,
             };
-            let frame = Frame::new(kind, &frame::Stored { bytes, ..body }, tip);
+            let frame = Frame::new(kind, &frame::Payload { bytes, ..body }, tip);
             tip = Some(frame.checksum());
             text += put(&mut patches, Slot::base(generation, part), &frame);
         }
@@ -488,7 +475,7 @@ impl Chain {
         }
         let anchor = &self.anchor;
         let run = Encoded::new(&state.diff(&anchor.state), anchor.state.clock());
-        let frame = Frame::new(kind, &run.stored(), Some(anchor.tip));
+        let frame = Frame::new(kind, &run.payload(), Some(anchor.tip));
         let text = anchor.text + put(patches, Slot::Run(slot), &frame);
         let raw = anchor.raw + run.raw;
         self.runs.push(slot);
@@ -526,78 +513,10 @@ fn generations(over: Option<&Stored>) -> Vec<u32> {
     }
 }
 
-/// An encoded delta, deflated where that is shorter.
-struct Encoded {
-    raw: usize,
-    bytes: Vec<u8>,
-    is_deflated: bool,
-}
-
-impl Encoded {
-    fn new(delta: &Delta, before: &Clock) -> Self {
-        let bytes = codec::encode(delta, before);
-        let raw = bytes.len();
-        match deflate(&bytes) {
-            Some(bytes) => Self {
-                raw,
-                bytes,
-                is_deflated: true,
-            },
-            None => Self {
-                raw,
-                bytes,
-                is_deflated: false,
-            },
-        }
-    }
-
-    fn stored(&self) -> frame::Stored<'_> {
-        let raw_len = self.is_deflated.then_some(self.raw as u64);
-        frame::Stored {
-            raw_len,
-            bytes: &self.bytes,
-        }
-    }
-}
-
 /// Adds a frame to the patches, and returns how many characters its record takes.
 fn put(patches: &mut Patches, slot: Slot, frame: &Frame) -> usize {
     let text = frame.encode();
     let len = slot.to_string().len() + text.len();
     patches.insert(slot, Some(text));
     len
-}
-
-fn base_len(delta: &Delta) -> usize {
-    base_text(Encoded::new(delta, &Clock::new()).bytes.len())
-}
-
-/// Returns the characters of the records of a base whose body has so many bytes; at most 40 a part too many.
-fn base_text(body: usize) -> usize {
-    let parts = body.div_ceil(PART_BYTES);
-    text_len(body) + parts * PART_OVERHEAD
-}
-
-/// The characters of the longest key, header and checksum of a part.
-const PART_OVERHEAD: usize = 20 + text_len(2 + 8 + 5 + 2 + 4 + 8) + 5;
-
-/// Returns what dead elements add to the size of a state.
-fn dead_len(delta: &Delta) -> usize {
-    let mut alive = delta.clone();
-    for changed in alive.objects.values_mut() {
-        if let ObjectDelta::Sequence(changed) = changed {
-            changed
-                .inserted
-                .retain(|run| !matches!(run.body, Body::Dead(_)));
-        }
-    }
-    base_len(delta).saturating_sub(base_len(&alive))
-}
-
-/// Returns what the clock takes in a state.
-fn clock_len(delta: &Delta) -> usize {
-    base_len(&Delta {
-        clock: delta.clock.clone(),
-        ..Delta::default()
-    })
 }

@@ -142,7 +142,7 @@ impl Frame {
     }
 
     /// Returns the frame of this kind with this body, which follows on a point of the chain.
-    pub(crate) fn new(kind: Kind, body: &Stored<'_>, before: Option<Checksum>) -> Self {
+    pub(crate) fn new(kind: Kind, body: &Payload<'_>, before: Option<Checksum>) -> Self {
         let mut bytes = header(kind, body.raw_len);
         let at = bytes.len();
         bytes.extend(body.bytes);
@@ -160,7 +160,7 @@ impl Frame {
     pub(crate) fn head(head: Head) -> Self {
         Self::new(
             Kind::Head(head),
-            &Stored {
+            &Payload {
                 raw_len: None,
                 bytes: &[],
             },
@@ -364,7 +364,7 @@ impl Input<'_> {
 
 /// A body as it is stored: deflated where that is shorter.
 #[derive(Clone, Copy)]
-pub(crate) struct Stored<'a> {
+pub(crate) struct Payload<'a> {
     /// The length before it was deflated.
     pub(crate) raw_len: Option<u64>,
     pub(crate) bytes: &'a [u8],

@@ -305,13 +305,13 @@ fn scalar(a: u16, b: u16) -> Scalar {
     let number = (i64::from(a) << 47) ^ (i64::from(b) * 0x1_0001);
     match b % 11 {
         0 => Scalar::Null,
-        1 => Scalar::Bool(a % 2 == 0),
+        1 => Scalar::Bool(a.is_multiple_of(2)),
         2 => Scalar::Int(number),
         3 => Scalar::Uint(number as u64),
         4 => Scalar::Float(f64::from_bits(number as u64)),
         5 => Scalar::Bytes(vec![a as u8; usize::from(b % 40)]),
         6 => Scalar::Timestamp(1_790_000_000_000 + i64::from(b) * 1_000),
-        7 => Scalar::Timestamp(if a % 2 == 0 { i64::MAX } else { i64::MIN }),
+        7 => Scalar::Timestamp(if a.is_multiple_of(2) { i64::MAX } else { i64::MIN }),
         8 => Scalar::Unknown {
             type_code: 10 + (a % 5) as u8,
             bytes: vec![1, 2, 3],
@@ -420,11 +420,6 @@ impl Dataset {
             .iter()
             .map(|(key, text)| key.len() + text.as_ref().map_or(0, String::len))
             .sum()
-    }
-
-    /// Removes everything, as the deletion of the dataset does.
-    pub(crate) fn delete(&mut self) {
-        self.records.clear();
     }
 
     pub(crate) fn keys(&self) -> BTreeSet<&str> {

@@ -1,0 +1,88 @@
+//! How many characters of records a state takes, and what in it takes them.
+
+use driftless_document::{Body, Clock, Delta, ObjectDelta, State};
+
+use crate::codec;
+use crate::frame::{self, deflate, text_len};
+
+/// Bytes of a base's part, as stored: 163,900 characters or less, far below what a value may have.
+pub(crate) const PART_BYTES: usize = 128 * 1024;
+
+/// Returns the characters that a fresh base of a state takes with head, keys included.
+///
+/// Linear in the state, and not cheap: it is the encoding itself, without its text.
+#[must_use]
+pub fn size_of_state(state: &State) -> usize {
+    base_len(&state.diff(&State::new())) + HEAD_LEN
+}
+
+/// The characters of the longest head and its key.
+pub(crate) const HEAD_LEN: usize = 15 + 75;
+
+/// An encoded delta, deflated where that is shorter.
+pub(crate) struct Encoded {
+    pub(crate) raw: usize,
+    bytes: Vec<u8>,
+    is_deflated: bool,
+}
+
+impl Encoded {
+    pub(crate) fn new(delta: &Delta, before: &Clock) -> Self {
+        let bytes = codec::encode(delta, before);
+        let raw = bytes.len();
+        match deflate(&bytes) {
+            Some(bytes) => Self {
+                raw,
+                bytes,
+                is_deflated: true,
+            },
+            None => Self {
+                raw,
+                bytes,
+                is_deflated: false,
+            },
+        }
+    }
+
+    pub(crate) fn payload(&self) -> frame::Payload<'_> {
+        let raw_len = self.is_deflated.then_some(self.raw as u64);
+        frame::Payload {
+            raw_len,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+fn base_len(delta: &Delta) -> usize {
+    base_text(Encoded::new(delta, &Clock::new()).bytes.len())
+}
+
+/// Returns the characters of the records of a base whose body has so many bytes; at most 40 a part too many.
+pub(crate) fn base_text(body: usize) -> usize {
+    let parts = body.div_ceil(PART_BYTES);
+    text_len(body) + parts * PART_OVERHEAD
+}
+
+/// The characters of the longest key, header and checksum of a part.
+const PART_OVERHEAD: usize = 20 + text_len(2 + 8 + 5 + 2 + 4 + 8) + 5;
+
+/// Returns what dead elements add to the size of a state.
+pub(crate) fn dead_len(delta: &Delta) -> usize {
+    let mut alive = delta.clone();
+    for changed in alive.objects.values_mut() {
+        if let ObjectDelta::Sequence(changed) = changed {
+            changed
+                .inserted
+                .retain(|run| !matches!(run.body, Body::Dead(_)));
+        }
+    }
+    base_len(delta).saturating_sub(base_len(&alive))
+}
+
+/// Returns what the clock takes in a state.
+pub(crate) fn clock_len(delta: &Delta) -> usize {
+    base_len(&Delta {
+        clock: delta.clock.clone(),
+        ..Delta::default()
+    })
+}
