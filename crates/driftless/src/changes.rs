@@ -74,7 +74,11 @@ impl Changes {
 
     /// Returns a change that is there already.
     pub fn try_next(&mut self) -> Option<Change> {
-        self.queue.lock().changes.pop_first().map(|(_, change)| change)
+        self.queue
+            .lock()
+            .changes
+            .pop_first()
+            .map(|(_, change)| change)
     }
 }
 
@@ -109,7 +113,9 @@ impl Listeners {
         self.forget_the_gone();
         if self.queues.is_empty() {
             let keys = document.state().keys().map(str::to_owned);
-            self.shown = keys.filter_map(|key| Some((key.clone(), document.get(&key)?))).collect();
+            self.shown = keys
+                .filter_map(|key| Some((key.clone(), document.get(&key)?)))
+                .collect();
         }
         let queue = Arc::new(Queue::default());
         self.queues.push(Arc::downgrade(&queue));
@@ -136,8 +142,16 @@ impl Listeners {
             if old == new {
                 continue;
             }
-            let change = Change { key: key.clone(), old, new, origin };
-            self.queues.iter().filter_map(Weak::upgrade).for_each(|queue| queue.push(change.clone()));
+            let change = Change {
+                key: key.clone(),
+                old,
+                new,
+                origin,
+            };
+            self.queues
+                .iter()
+                .filter_map(Weak::upgrade)
+                .for_each(|queue| queue.push(change.clone()));
         }
     }
 

@@ -11,7 +11,8 @@ use driftless_record::Limits;
 use driftless_store::{DiskStore, RecoverError, Store};
 use driftless_transport::{Clock, SystemClock, Timer, TokioTimer, Transport};
 use driftless_wire::{
-    Dataset as RemoteDataset, DatasetName, IdentityId, IdentityPoolId, ListDatasetsRequest, Request, Response,
+    Dataset as RemoteDataset, DatasetName, IdentityId, IdentityPoolId, ListDatasetsRequest,
+    Request, Response,
 };
 
 use crate::dataset::Dataset;
@@ -48,7 +49,10 @@ pub(crate) struct Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("pool", &self.pool).field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("pool", &self.pool)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,7 +78,10 @@ enum Place {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("pool", &self.pool).field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("pool", &self.pool)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,18 +103,27 @@ impl ClientBuilder {
 
     /// Names the identity pool. It must be given, and be the same each time a store is opened.
     pub fn pool(self, pool: IdentityPoolId) -> Self {
-        Self { pool: Some(pool), ..self }
+        Self {
+            pool: Some(pool),
+            ..self
+        }
     }
 
     /// Names the identity whose data these are. Data are kept per identity; without one they belong to whoever uses the
     /// device, and cannot be synchronized.
     pub fn identity(self, identity: IdentityId) -> Self {
-        Self { owner: Owner::Identity(identity), ..self }
+        Self {
+            owner: Owner::Identity(identity),
+            ..self
+        }
     }
 
     /// Sets how the service is reached; without a transport everything but [`Dataset::synchronize`] works.
     pub fn transport(self, transport: Arc<dyn Transport>) -> Self {
-        Self { transport: Some(transport), ..self }
+        Self {
+            transport: Some(transport),
+            ..self
+        }
     }
 
     /// Sets what an acknowledged edit survives.
@@ -135,12 +151,18 @@ impl ClientBuilder {
 
     /// Sets the seed of all random choices. It must never be used twice with real data: op ids would collide.
     pub fn seed(self, seed: [u8; 32]) -> Self {
-        Self { seed: Some(seed), ..self }
+        Self {
+            seed: Some(seed),
+            ..self
+        }
     }
 
     /// Sets who sees every edit.
     pub fn recorder(self, recorder: Arc<dyn Recorder>) -> Self {
-        Self { recorder: Some(recorder), ..self }
+        Self {
+            recorder: Some(recorder),
+            ..self
+        }
     }
 
     /// Opens the store, which waits for the disk.
@@ -180,7 +202,9 @@ impl ClientBuilder {
             slots: Mutex::default(),
             closed: AtomicBool::new(false),
         };
-        Ok(Client { shared: Arc::new(shared) })
+        Ok(Client {
+            shared: Arc::new(shared),
+        })
     }
 }
 
@@ -201,7 +225,9 @@ impl Client {
     ///
     /// [`DatasetError`]; other datasets stay usable.
     pub fn dataset(&self, name: &str) -> Result<Dataset, DatasetError> {
-        self.shared.check_open().map_err(|()| DatasetError::Closed)?;
+        self.shared
+            .check_open()
+            .map_err(|()| DatasetError::Closed)?;
         let name: DatasetName = name.parse()?;
         let mut slots = self.shared.slots();
         let slot = match slots.get(&name) {
@@ -213,7 +239,10 @@ impl Client {
             }
         };
         drop(slots);
-        Ok(Dataset { shared: Arc::clone(&self.shared), slot })
+        Ok(Dataset {
+            shared: Arc::clone(&self.shared),
+            slot,
+        })
     }
 
     /// Returns the names of the datasets in the store, damaged ones too, in order. It waits for the disk.
@@ -231,7 +260,9 @@ impl Client {
     ///
     /// [`SyncError`] if the service cannot be asked.
     pub async fn remote_datasets(&self) -> Result<Vec<RemoteDataset>, SyncError> {
-        let Owner::Identity(identity) = &self.shared.owner else { return Err(SyncError::NoIdentity) };
+        let Owner::Identity(identity) = &self.shared.owner else {
+            return Err(SyncError::NoIdentity);
+        };
         let transport = self.shared.transport()?;
         let mut found = Vec::new();
         let mut next_token = None;
@@ -242,8 +273,13 @@ impl Client {
                 next_token: next_token.take(),
                 max_results: Some(driftless_wire::limits::DATASETS_PER_PAGE),
             });
-            let exchanged = transport.exchange(request).await.map_err(|error| SyncError::Request(Arc::new(error)))?;
-            let Response::ListDatasets(page) = exchanged.response else { return Err(SyncError::WrongAnswer) };
+            let exchanged = transport
+                .exchange(request)
+                .await
+                .map_err(|error| SyncError::Request(Arc::new(error)))?;
+            let Response::ListDatasets(page) = exchanged.response else {
+                return Err(SyncError::WrongAnswer);
+            };
             let is_empty = page.datasets.is_empty();
             found.extend(page.datasets);
             match page.next_token {
@@ -288,7 +324,11 @@ impl Client {
 
 impl Shared {
     pub(crate) fn check_open(&self) -> Result<(), ()> {
-        if self.closed.load(Ordering::SeqCst) { Err(()) } else { Ok(()) }
+        if self.closed.load(Ordering::SeqCst) {
+            Err(())
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn transport(&self) -> Result<&Arc<dyn Transport>, SyncError> {

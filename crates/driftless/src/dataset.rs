@@ -66,7 +66,8 @@ impl Dataset {
     pub fn entries(&self) -> Vec<(String, Value)> {
         self.read(|document| {
             let keys = document.state().keys();
-            keys.filter_map(|key| Some((key.to_owned(), document.get(key)?))).collect()
+            keys.filter_map(|key| Some((key.to_owned(), document.get(key)?)))
+                .collect()
         })
     }
 
@@ -102,7 +103,11 @@ impl Dataset {
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
     pub fn put(&self, key: &str, value: impl Into<Scalar>) -> Result<(), PutError> {
-        self.edit(Operation::Put(BTreeMap::from([(key.to_owned(), value.into())]))).map(drop)
+        self.edit(Operation::Put(BTreeMap::from([(
+            key.to_owned(),
+            value.into(),
+        )])))
+        .map(drop)
     }
 
     /// Puts many values, durable together and all or none; of two with one key the later counts.
@@ -110,8 +115,12 @@ impl Dataset {
     /// # Errors
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
-    pub fn put_all(&self, values: impl IntoIterator<Item = (String, Scalar)>) -> Result<(), PutError> {
-        self.edit(Operation::Put(values.into_iter().collect())).map(drop)
+    pub fn put_all(
+        &self,
+        values: impl IntoIterator<Item = (String, Scalar)>,
+    ) -> Result<(), PutError> {
+        self.edit(Operation::Put(values.into_iter().collect()))
+            .map(drop)
     }
 
     /// Removes what stands at a key, and tells whether anything did. What others write meanwhile, unseen here, stays.
@@ -129,7 +138,8 @@ impl Dataset {
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
     pub fn increment(&self, key: &str, by: i64) -> Result<(), PutError> {
-        self.edit(Operation::Increment(key.to_owned(), by)).map(drop)
+        self.edit(Operation::Increment(key.to_owned(), by))
+            .map(drop)
     }
 
     /// Removes `delete` characters of the text at a key from character `at` on, and inserts others there.
@@ -139,9 +149,21 @@ impl Dataset {
     /// # Errors
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
-    pub fn splice_text(&self, key: &str, at: usize, delete: usize, insert: &str) -> Result<(), PutError> {
+    pub fn splice_text(
+        &self,
+        key: &str,
+        at: usize,
+        delete: usize,
+        insert: &str,
+    ) -> Result<(), PutError> {
         let insert = insert.to_owned();
-        self.edit(Operation::SpliceText { key: key.to_owned(), at, delete, insert }).map(drop)
+        self.edit(Operation::SpliceText {
+            key: key.to_owned(),
+            at,
+            delete,
+            insert,
+        })
+        .map(drop)
     }
 
     /// Makes several edits that become durable together and are synchronized together, or none of them if `run` fails.
@@ -178,7 +200,9 @@ impl Dataset {
     #[must_use]
     pub fn changes(&self) -> Changes {
         let mut inner = self.slot.lock();
-        let crate::slot::Inner { replica, listeners, .. } = &mut *inner;
+        let crate::slot::Inner {
+            replica, listeners, ..
+        } = &mut *inner;
         listeners.listen(replica.document())
     }
 
@@ -252,7 +276,10 @@ impl Transaction<'_, '_> {
     ///
     /// [`PutError::Refused`]; the edits before it stand unless the transaction fails.
     pub fn put(&mut self, key: &str, value: impl Into<Scalar>) -> Result<(), PutError> {
-        self.edit(Operation::Put(BTreeMap::from([(key.to_owned(), value.into())])))
+        self.edit(Operation::Put(BTreeMap::from([(
+            key.to_owned(),
+            value.into(),
+        )])))
     }
 
     /// Removes what stands at a key, as [`Dataset::remove`] does.
@@ -278,9 +305,20 @@ impl Transaction<'_, '_> {
     /// # Errors
     ///
     /// [`PutError::Refused`]; the edits before it stand unless the transaction fails.
-    pub fn splice_text(&mut self, key: &str, at: usize, delete: usize, insert: &str) -> Result<(), PutError> {
+    pub fn splice_text(
+        &mut self,
+        key: &str,
+        at: usize,
+        delete: usize,
+        insert: &str,
+    ) -> Result<(), PutError> {
         let insert = insert.to_owned();
-        self.edit(Operation::SpliceText { key: key.to_owned(), at, delete, insert })
+        self.edit(Operation::SpliceText {
+            key: key.to_owned(),
+            at,
+            delete,
+            insert,
+        })
     }
 
     fn edit(&mut self, operation: Operation) -> Result<(), PutError> {

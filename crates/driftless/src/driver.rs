@@ -32,11 +32,16 @@ impl Turns {
     /// Returns how the last session ended, if it began after this many others had.
     fn ended_after(&self, begun: u64) -> Option<Result<Report, SyncError>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(number, _)| *number > begun).map(|(_, result)| result.clone())
+        last.as_ref()
+            .filter(|(number, _)| *number > begun)
+            .map(|(_, result)| result.clone())
     }
 }
 
-pub(crate) async fn synchronize(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<Report, SyncError> {
+pub(crate) async fn synchronize(
+    shared: &Arc<Shared>,
+    slot: &Arc<Slot>,
+) -> Result<Report, SyncError> {
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(SyncError::NoRuntime);
     }
@@ -60,7 +65,11 @@ pub(crate) async fn synchronize(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Resul
     );
     let result = run(shared, slot, number).instrument(span.clone()).await;
     tell(&span, &result);
-    *slot.turns.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, result.clone()));
+    *slot
+        .turns
+        .last
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some((number, result.clone()));
     drop(running);
     result
 }
@@ -115,7 +124,8 @@ async fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64) -> Result<Repo
     let mut input = Input::Begin(shared.seeds.seed());
     loop {
         let (step_shared, step_slot) = (Arc::clone(shared), Arc::clone(slot));
-        let stepping = tokio::task::spawn_blocking(move || step(&step_shared, &step_slot, number, input));
+        let stepping =
+            tokio::task::spawn_blocking(move || step(&step_shared, &step_slot, number, input));
         input = match stepping.await.map_err(|_| SyncError::Panicked)? {
             Step::Wait(time) => {
                 shared.timer.sleep(time).await;
@@ -200,10 +210,14 @@ fn answered(
     match (request, answer) {
         (Request::ListRecords(_), Ok(Response::ListRecords(page))) => Ok(Input::Listed(Ok(page))),
         (Request::ListRecords(_), Err(kind)) => Ok(Input::Listed(Err(kind))),
-        (Request::UpdateRecords(_), Ok(Response::UpdateRecords(done))) => Ok(Input::Updated(Ok(done))),
+        (Request::UpdateRecords(_), Ok(Response::UpdateRecords(done))) => {
+            Ok(Input::Updated(Ok(done)))
+        }
         (Request::UpdateRecords(_), Err(kind)) => Ok(Input::Updated(Err(kind))),
         (Request::DeleteDataset(_), Ok(Response::DeleteDataset(_))) => Ok(Input::Deleted(Ok(()))),
-        (Request::DeleteDataset(_), Err(_)) if is_not_found(failure.as_deref()) => Ok(Input::Deleted(Ok(()))),
+        (Request::DeleteDataset(_), Err(_)) if is_not_found(failure.as_deref()) => {
+            Ok(Input::Deleted(Ok(())))
+        }
         (Request::DeleteDataset(_), Err(kind)) => Ok(Input::Deleted(Err(kind))),
         _ => Err(SyncError::WrongAnswer),
     }
@@ -219,7 +233,9 @@ fn failure_of(error: &ExchangeError) -> Failure {
 }
 
 fn is_not_found(error: Option<&ExchangeError>) -> bool {
-    error.and_then(ExchangeError::api).is_some_and(|api| api.code == ErrorCode::ResourceNotFound)
+    error
+        .and_then(ExchangeError::api)
+        .is_some_and(|api| api.code == ErrorCode::ResourceNotFound)
 }
 
 impl Slot {
@@ -233,7 +249,13 @@ impl Slot {
         if inner.broken {
             return Err(PutError::Broken);
         }
-        let keys = inner.replica.document().state().keys().map(str::to_owned).collect();
+        let keys = inner
+            .replica
+            .document()
+            .state()
+            .keys()
+            .map(str::to_owned)
+            .collect();
         let commit = inner.replica.delete(actor);
         inner.keep(shared, commit).map_err(PutError::Store)?;
         inner.tell(&keys, Origin::Local);

@@ -11,7 +11,10 @@ pub(crate) struct Seeds {
 
 impl Seeds {
     pub(crate) const fn new(seed: [u8; 32]) -> Self {
-        Self { seed, given: AtomicU64::new(0) }
+        Self {
+            seed,
+            given: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn seed(&self) -> [u8; 32] {

@@ -34,8 +34,17 @@ pub(crate) struct Inner {
 
 impl Slot {
     pub(crate) fn new(name: DatasetName, replica: Replica) -> Self {
-        let inner = Inner { replica, listeners: Listeners::default(), broken: false, session: 0 };
-        Self { name, inner: Mutex::new(inner), turns: Turns::default() }
+        let inner = Inner {
+            replica,
+            listeners: Listeners::default(),
+            broken: false,
+            session: 0,
+        };
+        Self {
+            name,
+            inner: Mutex::new(inner),
+            turns: Turns::default(),
+        }
     }
 
     pub(crate) const fn name(&self) -> &DatasetName {
@@ -44,11 +53,13 @@ impl Slot {
 
     /// Locks the replica. A panic while it was locked breaks the dataset, since memory may have run ahead of the disk.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
-            let mut inner = poisoned.into_inner();
-            inner.broken = true;
-            inner
-        })
+        self.inner
+            .lock()
+            .unwrap_or_else(|poisoned: PoisonError<_>| {
+                let mut inner = poisoned.into_inner();
+                inner.broken = true;
+                inner
+            })
     }
 
     /// Makes an edit and makes it durable; listeners and the recorder hear of it after that.
@@ -85,7 +96,11 @@ impl Slot {
         let (slot, shared) = (Arc::clone(self), Arc::clone(shared));
         let folding = move || slot.fold(&shared);
         // Without a thread the log grows until the next edit finds one.
-        drop(std::thread::Builder::new().name("driftless-fold".to_owned()).spawn(folding));
+        drop(
+            std::thread::Builder::new()
+                .name("driftless-fold".to_owned())
+                .spawn(folding),
+        );
     }
 
     fn fold(&self, shared: &Shared) {
@@ -119,13 +134,21 @@ impl Slot {
 impl Inner {
     /// Makes a commit durable, or breaks the dataset: memory is ahead of the disk then.
     pub(crate) fn keep(&mut self, shared: &Shared, commit: Commit) -> Result<(), Arc<CommitError>> {
-        shared.store.commit(commit, shared.durability).map_err(|error| {
-            self.broken = true;
-            Arc::new(error)
-        })
+        shared
+            .store
+            .commit(commit, shared.durability)
+            .map_err(|error| {
+                self.broken = true;
+                Arc::new(error)
+            })
     }
 
-    pub(crate) fn record(&self, shared: &Shared, name: &DatasetName, edit: &driftless_document::Edit) {
+    pub(crate) fn record(
+        &self,
+        shared: &Shared,
+        name: &DatasetName,
+        edit: &driftless_document::Edit,
+    ) {
         if let Some(recorder) = &shared.recorder {
             recorder.record(name, edit);
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use driftless::document::State;
-use driftless::transport::{BoxFuture, Clock, Exchanged, ExchangeError, Transport};
+use driftless::transport::{BoxFuture, Clock, ExchangeError, Exchanged, Transport};
 use driftless::{Client, Durability};
 use driftless_merge::{DatasetKey, Owner};
 use driftless_server::{Caller, MemoryStorage, Service};
@@ -35,7 +35,12 @@ impl Transport for Direct {
         let answer = self.core.handle(request, &Caller::Operator, NOW);
         Box::pin(async move {
             let response = answer.map_err(ExchangeError::Api)?;
-            Ok(Exchanged { response, bytes_up: 0, bytes_down: 0, requests: 1 })
+            Ok(Exchanged {
+                response,
+                bytes_up: 0,
+                bytes_down: 0,
+                requests: 1,
+            })
         })
     }
 }
@@ -48,7 +53,10 @@ fn hex(bytes: &[u8]) -> String {
 async fn documented_bytes_are_the_real_ones() {
     let store = Arc::new(MemoryStore::new());
     let core = Service::new(Arc::new(MemoryStorage::new()), [1; 32], [2; 32]);
-    let transport = Arc::new(Direct { core, seen: Mutex::default() });
+    let transport = Arc::new(Direct {
+        core,
+        seen: Mutex::default(),
+    });
     let client = Client::with_store(Arc::clone(&store) as Arc<dyn Store>)
         .pool(POOL.parse().unwrap())
         .identity(IDENTITY.parse().unwrap())
@@ -65,7 +73,10 @@ async fn documented_bytes_are_the_real_ones() {
     settings.put("theme", "dark").unwrap();
 
     let mut facts = vec![format!("{}", settings.conflicts("theme")[0].id)];
-    let key = DatasetKey::new(Owner::Identity(IDENTITY.parse().unwrap()), "settings".parse().unwrap());
+    let key = DatasetKey::new(
+        Owner::Identity(IDENTITY.parse().unwrap()),
+        "settings".parse().unwrap(),
+    );
     let row = store.recover(&key).unwrap().unwrap().deltas.pop().unwrap();
     facts.push(hex(&row));
     let delta = settings.state().diff(&before);
@@ -73,7 +84,9 @@ async fn documented_bytes_are_the_real_ones() {
 
     assert_eq!(settings.synchronize().await.unwrap().requests, 2);
     let request = transport.seen.lock().unwrap().pop().unwrap();
-    let Request::UpdateRecords(mut update) = request else { panic!("the last request is the push") };
+    let Request::UpdateRecords(mut update) = request else {
+        panic!("the last request is the push")
+    };
     update.sync_session_token = "TOKEN".to_owned().into();
     let http = Request::UpdateRecords(update.clone()).to_http();
     for patch in &update.record_patches {
@@ -85,6 +98,10 @@ async fn documented_bytes_are_the_real_ones() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/data-path.md");
     let text = std::fs::read_to_string(path).unwrap();
     for fact in &facts {
-        assert!(text.contains(fact), "docs/data-path.md must say\n{}", facts.join("\n\n"));
+        assert!(
+            text.contains(fact),
+            "docs/data-path.md must say\n{}",
+            facts.join("\n\n")
+        );
     }
 }

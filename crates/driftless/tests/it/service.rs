@@ -22,13 +22,18 @@ impl Service {
     pub(crate) async fn start() -> Self {
         let core = Core::new(Arc::new(MemoryStorage::new()), [7; 32], [8; 32]);
         let config = Config::new(core, KeyPair::new("AKIDTEST", SECRET));
-        let server = Server::bind("127.0.0.1:0".parse().unwrap(), config).await.unwrap();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), config)
+            .await
+            .unwrap();
         let url = format!("http://{}", server.local_addr());
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Self { url, stop: Some(stop) }
+        Self {
+            url,
+            stop: Some(stop),
+        }
     }
 
     pub(crate) fn device(&self, path: &Path) -> Client {
@@ -43,7 +48,9 @@ impl Service {
             expires_at: None,
         };
         let endpoint = Endpoint::url(&self.url, "us-east-1").unwrap();
-        let transport = HyperTransport::builder(endpoint, Arc::new(StaticCredentials::new(credentials))).build();
+        let transport =
+            HyperTransport::builder(endpoint, Arc::new(StaticCredentials::new(credentials)))
+                .build();
         Client::builder(path)
             .pool(POOL.parse().unwrap())
             .identity(IDENTITY.parse().unwrap())

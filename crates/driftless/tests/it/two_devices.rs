@@ -8,8 +8,14 @@ use crate::service::Service;
 async fn offline_edits_of_two_devices_are_on_both() {
     let service = Service::start().await;
     let home = tempfile::tempdir().unwrap();
-    let (phone, tablet) = (service.device(&home.path().join("a")), service.device(&home.path().join("b")));
-    let (a, b) = (phone.dataset("notes").unwrap(), tablet.dataset("notes").unwrap());
+    let (phone, tablet) = (
+        service.device(&home.path().join("a")),
+        service.device(&home.path().join("b")),
+    );
+    let (a, b) = (
+        phone.dataset("notes").unwrap(),
+        tablet.dataset("notes").unwrap(),
+    );
     a.put("theme", "dark").unwrap();
     a.increment("visits", 2).unwrap();
     a.splice_text("title", 0, 0, "hello ").unwrap();
