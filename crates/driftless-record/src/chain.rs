@@ -124,6 +124,10 @@ impl Walk<'_> {
         self.point(self.steps.len())
     }
 
+    fn contains(&self, point: Checksum) -> bool {
+        (0..=self.steps.len()).any(|steps| self.point(steps) == point)
+    }
+
     /// Returns the point of the chain after so many steps.
     fn point(&self, steps: usize) -> Checksum {
         steps
@@ -181,10 +185,11 @@ impl<'a> Reading<'a> {
 
     /// Tells whether it is known already that a chain's state is part of the main one.
     fn includes(&self, main: &Walk<'_>, other: &Walk<'_>) -> bool {
-        let known = self.known.filter(|known| !known.needs_repair);
+        let known = self
+            .known
+            .filter(|known| !known.needs_repair && known.base.is_some());
         known.is_some_and(|known| {
-            known.base.is_some_and(|base| base.tip == main.base.tip)
-                && known.included.contains(&other.end())
+            main.contains(known.chain.tip) && known.included.contains(&other.end())
         })
     }
 

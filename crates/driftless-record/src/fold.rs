@@ -15,6 +15,7 @@ use driftless_document::{Clock, State};
 use driftless_wire::SyncCount;
 use driftless_wire::limits::VALUE_CHARS;
 
+use crate::chain::MAX_JUMP;
 use crate::codec::MAX_ELEMENTS;
 use crate::frame::{self, Frame, Kind, MAX_PARTS, text_len};
 use crate::head::Head;
@@ -84,7 +85,7 @@ impl Push {
     }
 }
 
-/// How a push writes a state.
+/// How a push writes a state. Closed: the format has no other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrote {
     /// Only head: the state stands there already.
@@ -176,8 +177,9 @@ impl Planning<'_> {
             let patches = self.without_old_base(base.generation);
             return self.push(stored.clone(), head, patches, Wrote::Head);
         }
-        let population = self.state.population();
-        if population.live.saturating_add(population.dead) > MAX_ELEMENTS as usize {
+        // What a log may not do, a base may.
+        let reach = stored.state.max_counter().saturating_add(MAX_JUMP);
+        if self.state.max_counter() > reach || !self.has_few_elements() {
             return None;
         }
         let log = Encoded::new(&delta, stored.state.clock());
@@ -187,11 +189,11 @@ impl Planning<'_> {
         let mut chain = stored.chain.clone();
         let mut patches = self.without_old_base(base.generation);
         let mut wrote = Wrote::Log;
-        if chain.sequence - chain.anchor.sequence == LOG_SLOTS - 1 {
+        if chain.sequence - chain.anchor.sequence >= LOG_SLOTS - 1 {
             self.fold(&mut chain, &stored.state, &mut patches)?;
             wrote = Wrote::Fold;
         }
-        chain.sequence += 1;
+        chain.sequence = chain.sequence.checked_add(1)?;
         let kind = Kind::Log {
             sequence: chain.sequence,
         };
@@ -219,7 +221,7 @@ impl Planning<'_> {
     fn run(&self, stored: &Stored, head: Head, base: Base) -> Option<Push> {
         let mut chain = stored.chain.clone();
         let mut patches = self.without_old_base(base.generation);
-        chain.sequence += 1;
+        chain.sequence = chain.sequence.checked_add(1)?;
         let logs = chain.sequence - chain.anchor.sequence;
         let kind = Kind::Run {
             sequence: chain.sequence,
@@ -274,10 +276,9 @@ impl Planning<'_> {
         let delta = self.state.diff(&State::new());
         let encoded = Encoded::new(&delta, &Clock::new());
         let live = base_text(encoded.payload().bytes.len()) + HEAD_LEN + self.standing.other_bytes;
-        let population = self.state.population();
         let fits = live <= self.limits.live_bytes()
             && encoded.raw <= self.limits.dataset_bytes()
-            && population.live.saturating_add(population.dead) <= MAX_ELEMENTS as usize
+            && self.has_few_elements()
             && encoded.payload().bytes.len().div_ceil(PART_BYTES) <= MAX_PARTS.into();
         let push = generations(over)
             .into_iter()
@@ -381,6 +382,11 @@ impl Planning<'_> {
         self.finish(stored, head, patches, Wrote::Base, is_live)
     }
 
+    fn has_few_elements(&self) -> bool {
+        let population = self.state.population();
+        population.live.saturating_add(population.dead) <= MAX_ELEMENTS as usize
+    }
+
     /// Returns the removals of what still stands on the side of the base before this one.
     fn without_old_base(&self, generation: u32) -> Patches {
         let old = |slot: &Slot| matches!(slot, Slot::Base { side, .. } if *side != generation % 2);
@@ -396,8 +402,8 @@ impl Planning<'_> {
     /// Finishes a push that leaves the base where it is.
     fn push(&self, stored: Stored, head: Head, patches: Patches, wrote: Wrote) -> Option<Push> {
         let chain = &stored.chain;
-        let live: Vec<Slot> = (chain.anchor.sequence + 1..=chain.sequence)
-            .map(Slot::log)
+        let live: Vec<Slot> = (chain.anchor.sequence..chain.sequence)
+            .map(|before| Slot::log(before + 1))
             .chain(chain.runs.iter().map(|slot| Slot::Run(*slot)))
             .collect();
         let is_live = |slot: &Slot| match slot {
@@ -469,10 +475,7 @@ impl Planning<'_> {
 impl Chain {
     /// Makes a run of all that was written since the last one, and returns its checksum.
     fn fold(&mut self, kind: Kind, state: &Arc<State>, patches: &mut Patches) -> Option<Checksum> {
-        let slot = self.runs.len() as u32;
-        if slot == RUN_SLOTS {
-            return None;
-        }
+        let slot = (0..RUN_SLOTS).find(|slot| !self.runs.contains(slot))?;
         let anchor = &self.anchor;
         let run = Encoded::new(&state.diff(&anchor.state), anchor.state.clock());
         let frame = Frame::new(kind, &run.payload(), Some(anchor.tip));

@@ -1,6 +1,6 @@
 //! Records to states: torn pushes, damage, other lineages, and what is refused.
 
-use driftless_document::{Actor, Clock, Delta, State};
+use driftless_document::{Actor, Clock, Delta, MAX_COUNTER, OpId, State};
 use driftless_record::{Checksum, Limits, MAX_JUMP, ReadError, Stored, Wrote};
 use proptest::prelude::*;
 
@@ -334,31 +334,74 @@ fn a_state_above_the_limit_is_refused_before_it_is_inflated() {
     );
 }
 
+/// Puts a log into its slot, on the tip of what is stored.
+fn write_log(dataset: &mut Dataset, stored: &Stored, delta: &Delta) {
+    let sequence = stored.head().unwrap().sequence as u8 + 1;
+    let mut bytes = vec![0xd7, 0x11, sequence];
+    bytes.extend(driftless_record::encode(delta, stored.state().clock()));
+    let tip = stored.tip().unwrap().to_bytes();
+    let checksum = blake3::hash(&[tip.as_slice(), &bytes].concat());
+    bytes.extend(&checksum.as_bytes()[..8]);
+    let key = format!("_driftless.log.{sequence}");
+    dataset.records.insert(key, Some(z85::encode(bytes)));
+}
+
 #[test]
-fn a_clock_that_jumps_too_far_is_refused() {
+fn a_clock_that_jumps_too_far_is_refused_in_a_log_and_written_as_a_base() {
     for (jump, is_refused) in [(MAX_JUMP, false), (MAX_JUMP + 1, true)] {
         let (mut dataset, stored) = push_edits(3, 1, |_, _, _, _| {});
         let counter = stored.state().max_counter() + jump;
-        let clock = Clock::from([(Actor::random([9; 8]), counter)]);
-        let state = stored
-            .state()
-            .clone()
-            .apply(&Delta {
-                clock,
-                ..Delta::default()
-            })
-            .unwrap();
+        let delta = Delta {
+            clock: Clock::from([(Actor::random([9; 8]), counter)]),
+            ..Delta::default()
+        };
+        let state = stored.state().clone().apply(&delta).unwrap();
         let push = dataset
             .plan(life(Some(&stored), 0), &state, &Limits::default())
             .unwrap();
-        assert_eq!(push.wrote, Wrote::Log);
-        dataset.apply(&push.patches);
-        let read = dataset.read(&Limits::default(), None);
         assert_eq!(
-            matches!(read, Err(ReadError::Counter { to, .. }) if to == counter),
-            is_refused
+            push.wrote,
+            if is_refused { Wrote::Base } else { Wrote::Log }
         );
+
+        write_log(&mut dataset, &stored, &delta);
+        let read = dataset.read(&Limits::default(), None);
+        let refused = matches!(read, Err(ReadError::Counter { to, .. }) if to == counter);
+        assert_eq!(refused, is_refused);
+        assert!(is_refused || *read.unwrap().unwrap().state() == state);
     }
+}
+
+#[test]
+fn a_counter_above_the_highest_is_refused() {
+    let (mut dataset, stored) = push_edits(3, 1, |_, _, _, _| {});
+    let clock = Clock::from([(Actor::random([9; 8]), MAX_COUNTER + 1)]);
+    write_log(
+        &mut dataset,
+        &stored,
+        &Delta {
+            clock,
+            ..Delta::default()
+        },
+    );
+    let error = dataset.read(&Limits::default(), None).unwrap_err();
+    assert!(matches!(error, ReadError::Counter { .. }), "{error}");
+}
+
+#[test]
+fn a_log_that_makes_no_sense_ends_the_chain() {
+    let (mut dataset, stored) = push_edits(3, 1, |_, _, _, _| {});
+    let times = [(OpId::new(1, Actor::random([9; 8])), 0)].into();
+    write_log(
+        &mut dataset,
+        &stored,
+        &Delta {
+            times,
+            ..Delta::default()
+        },
+    );
+    let read = check_read(&dataset, Some(&stored)).unwrap();
+    assert_eq!((read.state(), read.tip()), (stored.state(), stored.tip()));
 }
 
 #[test]

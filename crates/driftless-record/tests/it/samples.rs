@@ -311,7 +311,11 @@ fn scalar(a: u16, b: u16) -> Scalar {
         4 => Scalar::Float(f64::from_bits(number as u64)),
         5 => Scalar::Bytes(vec![a as u8; usize::from(b % 40)]),
         6 => Scalar::Timestamp(1_790_000_000_000 + i64::from(b) * 1_000),
-        7 => Scalar::Timestamp(if a.is_multiple_of(2) { i64::MAX } else { i64::MIN }),
+        7 => Scalar::Timestamp(if a.is_multiple_of(2) {
+            i64::MAX
+        } else {
+            i64::MIN
+        }),
         8 => Scalar::Unknown {
             type_code: 10 + (a % 5) as u8,
             bytes: vec![1, 2, 3],
