@@ -39,6 +39,8 @@ impl State {
     /// Returns the winning value at a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value> {
-        self.register(key).last().map(|(id, content)| self.value(*id, content))
+        self.register(key)
+            .last()
+            .map(|(id, content)| self.value(*id, content))
     }
 }

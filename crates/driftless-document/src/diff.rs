@@ -112,7 +112,10 @@ impl Delta {
     }
 
     pub(crate) fn map(&mut self, object: ObjectId) -> &mut BTreeMap<String, RegisterDelta> {
-        let entry = self.objects.entry(object).or_insert_with(|| ObjectDelta::Map(BTreeMap::new()));
+        let entry = self
+            .objects
+            .entry(object)
+            .or_insert_with(|| ObjectDelta::Map(BTreeMap::new()));
         match entry {
             ObjectDelta::Map(keys) => keys,
             ObjectDelta::Sequence(_) => unreachable!("automerge never mixes keys and elements"),
@@ -128,8 +131,10 @@ impl Delta {
     }
 
     pub(crate) fn sequence(&mut self, object: ObjectId) -> &mut SequenceDelta {
-        let entry =
-            self.objects.entry(object).or_insert_with(|| ObjectDelta::Sequence(SequenceDelta::default()));
+        let entry = self
+            .objects
+            .entry(object)
+            .or_insert_with(|| ObjectDelta::Sequence(SequenceDelta::default()));
         match entry {
             ObjectDelta::Sequence(sequence) => sequence,
             ObjectDelta::Map(_) => unreachable!("automerge never mixes keys and elements"),
@@ -159,7 +164,9 @@ impl State {
             let changed = match (&object.items, before) {
                 (Items::Map(_, new), Some(Items::Map(_, old))) => diff_maps(old, new),
                 (Items::Map(_, new), _) => diff_maps(&BTreeMap::new(), new),
-                (Items::Sequence(_, new), Some(Items::Sequence(_, old))) => diff_sequences(old, new),
+                (Items::Sequence(_, new), Some(Items::Sequence(_, old))) => {
+                    diff_sequences(old, new)
+                }
                 (Items::Sequence(_, new), _) => diff_sequences(&Sequence::default(), new),
             };
             delta.objects.extend(changed.map(|changed| (*id, changed)));
@@ -188,12 +195,22 @@ impl State {
                 return Err(ApplyError::Clock(*actor, old, *counter));
             }
         }
-        let mut applying = Applying { before, state: self, claimed: BTreeMap::new(), lost_counter: false };
+        let mut applying = Applying {
+            before,
+            state: self,
+            claimed: BTreeMap::new(),
+            lost_counter: false,
+        };
         let mut rest: BTreeMap<_, _> = delta.objects.iter().collect();
-        let mut ready: Vec<ObjectId> =
-            rest.keys().map(|id| **id).filter(|id| applying.state.objects.contains_key(id)).collect();
+        let mut ready: Vec<ObjectId> = rest
+            .keys()
+            .map(|id| **id)
+            .filter(|id| applying.state.objects.contains_key(id))
+            .collect();
         while let Some(id) = ready.pop() {
-            let Some(changed) = rest.remove(&id) else { continue };
+            let Some(changed) = rest.remove(&id) else {
+                continue;
+            };
             let made = applying.object(id, changed)?;
             ready.extend(made.into_iter().map(ObjectId::Made));
         }
@@ -219,13 +236,20 @@ struct Applying {
 impl Applying {
     /// Takes ids for new operations: unseen before, within the clock now, and each once.
     fn claim(&mut self, start: OpId, len: u32) -> Result<(), ApplyError> {
-        let end = start.counter.checked_add(len).ok_or(ApplyError::OutsideOfClock(start))?;
+        let end = start
+            .counter
+            .checked_add(len)
+            .ok_or(ApplyError::OutsideOfClock(start))?;
         let old = self.before.get(&start.actor).copied().unwrap_or(0);
         if start.counter <= old || end - 1 > self.state.seen_from(start.actor) {
             return Err(ApplyError::OutsideOfClock(start));
         }
         let claimed = self.claimed.entry(start.actor).or_default();
-        if claimed.range(..end).next_back().is_some_and(|(_, behind)| *behind > start.counter) {
+        if claimed
+            .range(..end)
+            .next_back()
+            .is_some_and(|(_, behind)| *behind > start.counter)
+        {
             return Err(ApplyError::Duplicate(start));
         }
         claimed.insert(start.counter, end);
@@ -235,13 +259,20 @@ impl Applying {
     /// Changes one object, and returns the objects that were made in it.
     fn object(&mut self, id: ObjectId, changed: &ObjectDelta) -> Result<Vec<OpId>, ApplyError> {
         // The items are out of the state while they change, since removals and creations change the state around them.
-        let object = self.state.objects.get_mut(&id).ok_or(ApplyError::Object(id))?;
+        let object = self
+            .state
+            .objects
+            .get_mut(&id)
+            .ok_or(ApplyError::Object(id))?;
         let mut items = std::mem::replace(&mut object.items, Items::new(ObjectType::Map));
         let mut made = Vec::new();
         match (&mut items, changed) {
             (Items::Map(_, keys), ObjectDelta::Map(changed)) if !changed.is_empty() => {
                 for (key, change) in changed {
-                    let place = Place { object: id, key: Key::Map(key.clone()) };
+                    let place = Place {
+                        object: id,
+                        key: Key::Map(key.clone()),
+                    };
                     let register = keys.entry(key.clone()).or_default();
                     self.register(place, register, change, &mut made)?;
                     if register.is_empty() {
@@ -254,7 +285,11 @@ impl Applying {
             }
             _ => return Err(ApplyError::Object(id)),
         }
-        self.state.objects.get_mut(&id).expect("an object does not remove itself").items = items;
+        self.state
+            .objects
+            .get_mut(&id)
+            .expect("an object does not remove itself")
+            .items = items;
         Ok(made)
     }
 
@@ -292,7 +327,9 @@ impl Applying {
             {
                 return Err(ApplyError::Reference(*id));
             }
-            let at = position(register, *id).err().ok_or(ApplyError::Duplicate(*id))?;
+            let at = position(register, *id)
+                .err()
+                .ok_or(ApplyError::Duplicate(*id))?;
             register.insert(at, (*id, content.clone()));
             self.born(*id, content, place.clone(), made)?;
         }
@@ -311,7 +348,10 @@ impl Applying {
         }
         for span in &changed.deleted {
             for at in 0..span.len {
-                let element = span.start.checked_plus(at).ok_or(ApplyError::Value(span.start))?;
+                let element = span
+                    .start
+                    .checked_plus(at)
+                    .ok_or(ApplyError::Value(span.start))?;
                 let Some((run, offset)) = sequence.find(element) else {
                     return Err(ApplyError::Value(element));
                 };
@@ -331,7 +371,10 @@ impl Applying {
             }
             sequence.insert(run.clone());
             for (element, content) in run.uncommon() {
-                let place = Place { object: id, key: Key::Element(element) };
+                let place = Place {
+                    object: id,
+                    key: Key::Element(element),
+                };
                 self.born(element, content, place, made)?;
             }
         }
@@ -347,7 +390,10 @@ impl Applying {
             if sequence.find(*element).is_none() {
                 return Err(ApplyError::Reference(*element));
             }
-            let place = Place { object: id, key: Key::Element(*element) };
+            let place = Place {
+                object: id,
+                key: Key::Element(*element),
+            };
             let register = sequence.sets.entry(*element).or_default();
             self.register(place, register, change, made)?;
             if register.is_empty() {
@@ -383,19 +429,28 @@ impl Applying {
             if let Content::Object(_) = content
                 && let Some(object) = self.state.objects.remove(&ObjectId::Made(id))
             {
-                stack.extend(object.items.placed().map(|(id, content, _)| (id, content.clone())));
+                stack.extend(
+                    object
+                        .items
+                        .placed()
+                        .map(|(id, content, _)| (id, content.clone())),
+                );
             }
         }
     }
 
     fn counts(&mut self, changed: &BTreeMap<CountKey, Count>) -> Result<(), ApplyError> {
         if self.lost_counter {
-            self.state.counts =
-                regroup(&self.state.counts, |id| self.state.counters.contains_key(id));
+            self.state.counts = regroup(&self.state.counts, |id| {
+                self.state.counters.contains_key(id)
+            });
         }
         for (key, count) in changed {
             let newest = key.counters.last().ok_or(ApplyError::Canonical)?;
-            let live = key.counters.iter().all(|id| self.state.counters.contains_key(id));
+            let live = key
+                .counters
+                .iter()
+                .all(|id| self.state.counters.contains_key(id));
             if !live || newest.counter >= count.last {
                 return Err(ApplyError::Count(key.actor));
             }
@@ -410,9 +465,10 @@ impl Applying {
 
     fn times(&mut self, delta: &Delta) -> Result<(), ApplyError> {
         let added: BTreeSet<OpId> = match delta.objects.get(&ObjectId::Root) {
-            Some(ObjectDelta::Map(keys)) => {
-                keys.values().flat_map(|change| change.added.keys().copied()).collect()
-            }
+            Some(ObjectDelta::Map(keys)) => keys
+                .values()
+                .flat_map(|change| change.added.keys().copied())
+                .collect(),
             _ => BTreeSet::new(),
         };
         for (id, time) in &delta.times {
@@ -427,7 +483,10 @@ impl Applying {
 
     /// Tells whether a value at a root key has this id; linear in the keys, and only asked for values that were there.
     fn is_at_root(&self, id: OpId) -> bool {
-        self.state.root().values().any(|register| position(register, id).is_ok())
+        self.state
+            .root()
+            .values()
+            .any(|register| position(register, id).is_ok())
     }
 }
 
@@ -435,13 +494,23 @@ impl Applying {
 fn are_maximal(changed: &SequenceDelta) -> bool {
     let mut spans = Vec::new();
     let in_order = changed.deleted.iter().all(|span| span.len > 0)
-        && changed.deleted.is_sorted_by_key(|span| (span.start.actor, span.start.counter))
+        && changed
+            .deleted
+            .is_sorted_by_key(|span| (span.start.actor, span.start.counter))
         && changed.inserted.iter().all(|run| !run.is_empty())
-        && changed.inserted.is_sorted_by_key(|run| (run.start.actor, run.start.counter));
-    changed.deleted.iter().for_each(|span| push_span(&mut spans, *span));
+        && changed
+            .inserted
+            .is_sorted_by_key(|run| (run.start.actor, run.start.counter));
+    changed
+        .deleted
+        .iter()
+        .for_each(|span| push_span(&mut spans, *span));
     in_order
         && spans.len() == changed.deleted.len()
-        && changed.inserted.windows(2).all(|pair| !pair[0].takes(&pair[1]))
+        && changed
+            .inserted
+            .windows(2)
+            .all(|pair| !pair[0].takes(&pair[1]))
 }
 
 fn risen(old: &Clock, new: &Clock) -> Clock {
@@ -456,10 +525,16 @@ pub(crate) fn position(register: &[(OpId, Content)], id: OpId) -> Result<usize, 
 }
 
 fn diff_registers(old: &[(OpId, Content)], new: &[(OpId, Content)]) -> Option<RegisterDelta> {
-    let gone: BTreeSet<OpId> =
-        old.iter().map(|(id, _)| *id).filter(|id| position(new, *id).is_err()).collect();
-    let added: BTreeMap<OpId, Content> =
-        new.iter().filter(|(id, _)| position(old, *id).is_err()).cloned().collect();
+    let gone: BTreeSet<OpId> = old
+        .iter()
+        .map(|(id, _)| *id)
+        .filter(|id| position(new, *id).is_err())
+        .collect();
+    let added: BTreeMap<OpId, Content> = new
+        .iter()
+        .filter(|(id, _)| position(old, *id).is_err())
+        .cloned()
+        .collect();
     let removed = Removed::of(gone, old.len());
     (removed != Removed::Nothing || !added.is_empty()).then_some(RegisterDelta { removed, added })
 }
@@ -482,7 +557,11 @@ fn diff_places<K: Ord + Clone>(
     let gone = old.iter().filter(|(key, _)| !new.contains_key(key));
     let gone = gone.map(|(key, register)| (key, register.as_slice(), [].as_slice()));
     let kept = new.iter().map(|(key, register)| {
-        (key, old.get(key).map_or([].as_slice(), Vec::as_slice), register.as_slice())
+        (
+            key,
+            old.get(key).map_or([].as_slice(), Vec::as_slice),
+            register.as_slice(),
+        )
     });
     gone.chain(kept)
         .filter(|(_, old, new)| old != new)
@@ -499,14 +578,26 @@ fn diff_maps(
 }
 
 fn diff_sequences(old: &Sequence, new: &Sequence) -> Option<ObjectDelta> {
-    let mut delta =
-        SequenceDelta { sets: diff_places(&old.sets, &new.sets), ..SequenceDelta::default() };
+    let mut delta = SequenceDelta {
+        sets: diff_places(&old.sets, &new.sets),
+        ..SequenceDelta::default()
+    };
     overlay(old, new, |piece| match piece {
-        Piece { left: None, right: Some(right) } => push_run(&mut delta.inserted, right),
-        Piece { left: Some(left), right: Some(right) }
-            if left.body.is_live() && !right.body.is_live() =>
-        {
-            push_span(&mut delta.deleted, Span { start: left.start, len: left.len() });
+        Piece {
+            left: None,
+            right: Some(right),
+        } => push_run(&mut delta.inserted, right),
+        Piece {
+            left: Some(left),
+            right: Some(right),
+        } if left.body.is_live() && !right.body.is_live() => {
+            push_span(
+                &mut delta.deleted,
+                Span {
+                    start: left.start,
+                    len: left.len(),
+                },
+            );
         }
         _ => {}
     });

@@ -109,7 +109,12 @@ impl Document {
     /// Returns the document that has this state.
     #[must_use]
     pub fn from_state(name: impl Into<String>, actor: Actor, state: State) -> Self {
-        Self { name: name.into(), actor, state, live: None }
+        Self {
+            name: name.into(),
+            actor,
+            state,
+            live: None,
+        }
     }
 
     /// Returns the author of the edits made here.
@@ -140,13 +145,21 @@ impl Document {
     #[must_use]
     pub fn text(&self, key: &str) -> Option<String> {
         let id = self.object_at(key, ObjectType::Text)?;
-        self.state.value(id, &Content::Object(ObjectType::Text)).as_str().map(str::to_owned)
+        self.state
+            .value(id, &Content::Object(ObjectType::Text))
+            .as_str()
+            .map(str::to_owned)
     }
 
     /// Returns the total of the counter at a key, also where a concurrent put of something else wins.
     #[must_use]
     pub fn counter(&self, key: &str) -> Option<i64> {
-        let (id, content) = self.state.register(key).iter().rev().find(|(_, c)| c.is_counter())?;
+        let (id, content) = self
+            .state
+            .register(key)
+            .iter()
+            .rev()
+            .find(|(_, c)| c.is_counter())?;
         self.state.value(*id, content).as_i64()
     }
 
@@ -201,7 +214,11 @@ impl Document {
     /// # Errors
     ///
     /// [`EditError`] if one key or value cannot be put; none is put then.
-    pub fn put_all(&mut self, values: BTreeMap<String, Scalar>, time: i64) -> Result<Edit, EditError> {
+    pub fn put_all(
+        &mut self,
+        values: BTreeMap<String, Scalar>,
+        time: i64,
+    ) -> Result<Edit, EditError> {
         for (key, value) in &values {
             check_key(key)?;
             if matches!(value, Scalar::Counter(_) | Scalar::Unknown { .. }) {
@@ -209,10 +226,11 @@ impl Document {
             }
         }
         let state = &self.state;
-        let stands = |key: &str, value: &Scalar| {
-            matches!(state.register(key), [(_, Content::Scalar(old))] if old == value)
-        };
-        let changed: Vec<_> = values.iter().filter(|(key, value)| !stands(key, value)).collect();
+        let stands = |key: &str, value: &Scalar| matches!(state.register(key), [(_, Content::Scalar(old))] if old == value);
+        let changed: Vec<_> = values
+            .iter()
+            .filter(|(key, value)| !stands(key, value))
+            .collect();
         if changed.is_empty() {
             return Ok(Edit::default());
         }
@@ -245,9 +263,13 @@ impl Document {
         check_key(key)?;
         self.check_kind(key, None)?;
         let total = self.counter(key).unwrap_or(0);
-        total.checked_add(by).ok_or(EditError::Overflow { total, by })?;
+        total
+            .checked_add(by)
+            .ok_or(EditError::Overflow { total, by })?;
         let mut edit = self.ensure(key, None)?;
-        edit.append(self.change(time, |transaction| transaction.increment(automerge::ROOT, key, by))?);
+        edit.append(self.change(time, |transaction| {
+            transaction.increment(automerge::ROOT, key, by)
+        })?);
         Ok(edit)
     }
 
@@ -290,16 +312,22 @@ impl Document {
         insert: &str,
         time: i64,
     ) -> Result<Edit, EditError> {
-        let id = self.object_at(key, ObjectType::Text).expect("the text was just ensured");
+        let id = self
+            .object_at(key, ObjectType::Text)
+            .expect("the text was just ensured");
         let object = exposed_object(ObjectId::Made(id));
         let delete = isize::try_from(delete).expect("a text fits into memory");
-        self.change(time, |transaction| transaction.splice_text(object, at, delete, insert))
+        self.change(time, |transaction| {
+            transaction.splice_text(object, at, delete, insert)
+        })
     }
 
     /// Returns the id of the live object of a kind at a key.
     pub(crate) fn object_at(&self, key: &str, kind: ObjectType) -> Option<OpId> {
         let mut register = self.state.register(key).iter().rev();
-        register.find(|(_, content)| *content == Content::Object(kind)).map(|(id, _)| *id)
+        register
+            .find(|(_, content)| *content == Content::Object(kind))
+            .map(|(id, _)| *id)
     }
 
     /// Refuses a key at which an object of another kind stands; `None` is a counter.
@@ -312,7 +340,10 @@ impl Document {
                 Content::Scalar(_) => continue,
             };
             if found != wanted {
-                return Err(EditError::OtherKind { wanted: name(wanted), found: name(found) });
+                return Err(EditError::OtherKind {
+                    wanted: name(wanted),
+                    found: name(found),
+                });
             }
         }
         Ok(())
@@ -323,10 +354,14 @@ impl Document {
     /// Creation is an operation without an author: every device that creates it gives it the same id, so that two that do
     /// so offline share one object. The id's counter is the generation: one more than the highest that the clock knows.
     fn ensure(&mut self, key: &str, kind: Option<ObjectType>) -> Result<Edit, EditError> {
-        let is_scalar = |content: &Content| matches!(content, Content::Scalar(_)) && !content.is_counter();
+        let is_scalar =
+            |content: &Content| matches!(content, Content::Scalar(_)) && !content.is_counter();
         let register = self.state.register(key);
-        let in_the_way: Vec<OpId> =
-            register.iter().filter(|(_, content)| is_scalar(content)).map(|(id, _)| *id).collect();
+        let in_the_way: Vec<OpId> = register
+            .iter()
+            .filter(|(_, content)| is_scalar(content))
+            .map(|(id, _)| *id)
+            .collect();
         let mut edit = self.create(key, kind)?;
         if !in_the_way.is_empty() {
             edit.append(self.write_own(ops::delete(&root_place(key), &in_the_way))?);
@@ -335,7 +370,11 @@ impl Document {
     }
 
     /// Creates the object of a kind at a root key where it is missing, beside whatever stands there.
-    pub(crate) fn create(&mut self, key: &str, kind: Option<ObjectType>) -> Result<Edit, EditError> {
+    pub(crate) fn create(
+        &mut self,
+        key: &str,
+        kind: Option<ObjectType>,
+    ) -> Result<Edit, EditError> {
         let there = match kind {
             Some(kind) => self.object_at(key, kind).is_some(),
             None => !self.counters_at(key).is_empty(),
@@ -352,11 +391,17 @@ impl Document {
     /// Returns the live counters at a key, ascending.
     pub(crate) fn counters_at(&self, key: &str) -> Vec<OpId> {
         let register = self.state.register(key).iter();
-        register.filter(|(_, content)| content.is_counter()).map(|(id, _)| *id).collect()
+        register
+            .filter(|(_, content)| content.is_counter())
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Applies one operation that automerge's own edits cannot express, under the next id of this device.
-    pub(crate) fn write_own(&mut self, operation: automerge::legacy::Op) -> Result<Edit, EditError> {
+    pub(crate) fn write_own(
+        &mut self,
+        operation: automerge::legacy::Op,
+    ) -> Result<Edit, EditError> {
         let id = OpId::new(self.live().next_counter(), self.actor);
         self.write(id, operation)
     }
@@ -370,29 +415,45 @@ impl Document {
     fn change(
         &mut self,
         time: i64,
-        edit: impl FnOnce(&mut automerge::transaction::Transaction<'_>) -> Result<(), automerge::AutomergeError>,
+        edit: impl FnOnce(
+            &mut automerge::transaction::Transaction<'_>,
+        ) -> Result<(), automerge::AutomergeError>,
     ) -> Result<Edit, EditError> {
         self.check_counters()?;
-        let change = self.live().edit(time, edit).expect("an edit was checked before automerge saw it");
-        Ok(change.map(|change| self.take_in(change)).unwrap_or_default())
+        let change = self
+            .live()
+            .edit(time, edit)
+            .expect("an edit was checked before automerge saw it");
+        Ok(change
+            .map(|change| self.take_in(change))
+            .unwrap_or_default())
     }
 
     /// Refuses edits while counters are near their end, with room for the longest single edit.
     fn check_counters(&mut self) -> Result<(), EditError> {
         let near_the_end = self.live().next_counter() > crate::id::MAX_COUNTER - (1 << 24);
-        if near_the_end { Err(EditError::Exhausted) } else { Ok(()) }
+        if near_the_end {
+            Err(EditError::Exhausted)
+        } else {
+            Ok(())
+        }
     }
 
     /// Advances the state by a change that automerge just made.
     fn take_in(&mut self, change: ExpandedChange) -> Edit {
         let delta = local_delta(&self.state, &change);
         self.advance_state(&delta);
-        Edit { deltas: vec![delta], changes: vec![change] }
+        Edit {
+            deltas: vec![delta],
+            changes: vec![change],
+        }
     }
 
     fn advance_state(&mut self, delta: &Delta) {
         let state = std::mem::take(&mut self.state);
-        self.state = state.apply(delta).expect("what this document did keeps the rules of states");
+        self.state = state
+            .apply(delta)
+            .expect("what this document did keeps the rules of states");
     }
 
     /// Replaces the state by its join with another one, and returns the difference.
@@ -434,7 +495,10 @@ pub(crate) fn creator(dataset: &str, key: &str, kind: Option<ObjectType>) -> Act
 }
 
 fn root_place(key: &str) -> Place {
-    Place { object: ObjectId::Root, key: Key::Map(key.to_owned()) }
+    Place {
+        object: ObjectId::Root,
+        key: Key::Map(key.to_owned()),
+    }
 }
 
 fn check_key(key: &str) -> Result<(), EditError> {

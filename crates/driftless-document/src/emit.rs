@@ -73,8 +73,14 @@ fn delete_run(operations: &mut Operations, object: ObjectId, run: &Run) {
     let author = Actor::derived(&[b"driftless delete", &run.start.actor.to_bytes()]);
     for at in 0..run.len() {
         let element = run.start.plus(at);
-        let place = Place { object, key: Key::Element(element) };
-        operations.insert((author, element.counter + 1), (ops::delete(&place, &[element]), 0));
+        let place = Place {
+            object,
+            key: Key::Element(element),
+        };
+        operations.insert(
+            (author, element.counter + 1),
+            (ops::delete(&place, &[element]), 0),
+        );
     }
 }
 
@@ -118,7 +124,12 @@ pub(crate) fn runs(operations: Operations) -> Vec<OperationRun> {
             {
                 run.operations.push(operation);
             }
-            _ => runs.push(OperationRun { actor, start: counter, time, operations: vec![operation] }),
+            _ => runs.push(OperationRun {
+                actor,
+                start: counter,
+                time,
+                operations: vec![operation],
+            }),
         }
     }
     runs
@@ -132,7 +143,10 @@ fn mark(clock: &Clock, max_counter: u32, mut deps: Vec<ChangeHash>) -> Change {
         extra_bytes.extend(counter.to_le_bytes());
     }
     deps.sort_unstable();
-    let place = Place { object: ObjectId::Root, key: Key::Map(MARK_KEY.to_owned()) };
+    let place = Place {
+        object: ObjectId::Root,
+        key: Key::Map(MARK_KEY.to_owned()),
+    };
     let header = Header {
         actor: Actor::derived(&[b"driftless mark", &extra_bytes]),
         seq: 1,
@@ -141,7 +155,10 @@ fn mark(clock: &Clock, max_counter: u32, mut deps: Vec<ChangeHash>) -> Change {
         deps,
         extra_bytes,
     };
-    ops::change(header, vec![ops::put(&place, &Content::Scalar(Scalar::Null))])
+    ops::change(
+        header,
+        vec![ops::put(&place, &Content::Scalar(Scalar::Null))],
+    )
 }
 
 /// Returns the clock that the extra bytes of a housekeeping change carry, or `None` if the change is none.
@@ -150,7 +167,10 @@ pub(crate) fn carried_clock(extra_bytes: &[u8]) -> Option<Vec<OpId>> {
     let entry = |bytes: &[u8]| {
         let (actor, counter) = bytes.split_at(8);
         let actor = Actor::from_bytes(actor.try_into().expect("12 bytes were cut at 8"));
-        OpId::new(u32::from_le_bytes(counter.try_into().expect("12 bytes were cut at 8")), actor)
+        OpId::new(
+            u32::from_le_bytes(counter.try_into().expect("12 bytes were cut at 8")),
+            actor,
+        )
     };
     Some(entries.map(entry).collect())
 }

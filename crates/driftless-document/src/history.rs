@@ -84,21 +84,40 @@ impl State {
             }
         }
         collect(&mut delta, &recorded);
-        let live = |id: &OpId| recorded.get(id).is_some_and(|r| r.alive && r.content.is_counter());
+        let live = |id: &OpId| {
+            recorded
+                .get(id)
+                .is_some_and(|r| r.alive && r.content.is_counter())
+        };
         let totals = increments.into_iter().map(|(id, counters, sum)| {
             let mut counters: Vec<OpId> = counters.into_iter().filter(live).collect();
             counters.sort_unstable();
-            (CountKey { actor: id.actor, counters }, Count { last: id.counter, sum })
+            (
+                CountKey {
+                    actor: id.actor,
+                    counters,
+                },
+                Count {
+                    last: id.counter,
+                    sum,
+                },
+            )
         });
-        let totals: Vec<_> = totals.filter(|(key, _)| reaches(&delta, &recorded, key)).collect();
+        let totals: Vec<_> = totals
+            .filter(|(key, _)| reaches(&delta, &recorded, key))
+            .collect();
         delta.counts = regroup(totals.iter().map(|(key, count)| (key, count)), |_| true);
-        Self::new().apply(&delta).expect("what automerge shows keeps the rules of states")
+        Self::new()
+            .apply(&delta)
+            .expect("what automerge shows keeps the rules of states")
     }
 }
 
 /// Tells whether counters stand in an object that was reached from the root.
 fn reaches(delta: &Delta, recorded: &BTreeMap<OpId, Recorded>, key: &CountKey) -> bool {
-    key.counters.first().is_some_and(|id| delta.objects.contains_key(&recorded[id].object))
+    key.counters
+        .first()
+        .is_some_and(|id| delta.objects.contains_key(&recorded[id].object))
 }
 
 /// Adds to the delta what can be reached from the root through live objects.
@@ -119,7 +138,12 @@ fn collect(delta: &mut Delta, recorded: &BTreeMap<OpId, Recorded>) {
             let added = || (id, operation.content.clone());
             match &operation.key {
                 LegacyKey::Map(key) if operation.alive && key != MARK_KEY => {
-                    delta.map(object).entry(key.to_string()).or_default().added.extend([added()]);
+                    delta
+                        .map(object)
+                        .entry(key.to_string())
+                        .or_default()
+                        .added
+                        .extend([added()]);
                     if object == ObjectId::Root && operation.time != 0 {
                         delta.times.insert(id, operation.time);
                     }
@@ -133,10 +157,22 @@ fn collect(delta: &mut Delta, recorded: &BTreeMap<OpId, Recorded>) {
                         } else {
                             Body::Dead(1)
                         };
-                        push_run(&mut sequence.inserted, Run { start: id, reference: element, body });
+                        push_run(
+                            &mut sequence.inserted,
+                            Run {
+                                start: id,
+                                reference: element,
+                                body,
+                            },
+                        );
                     } else if operation.alive {
                         let element = element.expect("a put names an element");
-                        sequence.sets.entry(element).or_default().added.extend([added()]);
+                        sequence
+                            .sets
+                            .entry(element)
+                            .or_default()
+                            .added
+                            .extend([added()]);
                     }
                 }
                 _ => {}
@@ -151,7 +187,9 @@ pub(crate) fn operations(
 ) -> impl Iterator<Item = (OpId, &automerge::legacy::Op)> {
     let actor = actor_of(&change.actor_id);
     let start = counter_of(change.start_op.get());
-    (start..).zip(&change.operations).map(move |(counter, operation)| (OpId::new(counter, actor), operation))
+    (start..)
+        .zip(&change.operations)
+        .map(move |(counter, operation)| (OpId::new(counter, actor), operation))
 }
 
 /// Returns what one new change of this device does to the state that it was made on.
@@ -166,28 +204,49 @@ pub(crate) fn local_delta(state: &State, change: &ExpandedChange) -> Delta {
         let object = object_of(&operation.obj);
         let key = match &operation.key {
             LegacyKey::Map(key) => Key::Map(key.to_string()),
-            LegacyKey::Seq(ElementId::Id(element)) if !operation.insert => Key::Element(id_of(element)),
+            LegacyKey::Seq(ElementId::Id(element)) if !operation.insert => {
+                Key::Element(id_of(element))
+            }
             LegacyKey::Seq(reference) => {
                 let content = content_of(&operation.action).expect("inserts hold something");
                 let reference = reference.as_opid().map(id_of);
-                let run = Run { start: id, reference, body: Body::one(content) };
+                let run = Run {
+                    start: id,
+                    reference,
+                    body: Body::one(content),
+                };
                 push_run(&mut delta.sequence(object).inserted, run);
                 continue;
             }
         };
         if let OpType::Increment(by) = operation.action {
             let counters: BTreeSet<OpId> = operation.pred.iter().map(id_of).collect();
-            let key = CountKey { actor: id.actor, counters: counters.into_iter().collect() };
+            let key = CountKey {
+                actor: id.actor,
+                counters: counters.into_iter().collect(),
+            };
             let before = delta.counts.get(&key).or_else(|| state.counts.get(&key));
             let sum = before.map_or(by, |count| count.sum.wrapping_add(by));
-            delta.counts.insert(key, Count { last: id.counter, sum });
+            delta.counts.insert(
+                key,
+                Count {
+                    last: id.counter,
+                    sum,
+                },
+            );
             continue;
         }
         for old in operation.pred.iter().map(id_of) {
             if key == Key::Element(old) {
-                deleted.entry(object).or_default().insert((old.actor, old.counter));
+                deleted
+                    .entry(object)
+                    .or_default()
+                    .insert((old.actor, old.counter));
             } else {
-                removed.entry((object, key.clone())).or_default().insert(old);
+                removed
+                    .entry((object, key.clone()))
+                    .or_default()
+                    .insert(old);
             }
         }
         if let Some(content) = content_of(&operation.action) {
@@ -198,12 +257,19 @@ pub(crate) fn local_delta(state: &State, change: &ExpandedChange) -> Delta {
         }
     }
     for ((object, key), ids) in removed {
-        delta.change(object, &key).removed = Removed::of(ids, state.register_at(object, &key).len());
+        delta.change(object, &key).removed =
+            Removed::of(ids, state.register_at(object, &key).len());
     }
     for (object, ids) in deleted {
         let spans = &mut delta.sequence(object).deleted;
         for (actor, counter) in ids {
-            push_span(spans, Span { start: OpId::new(counter, actor), len: 1 });
+            push_span(
+                spans,
+                Span {
+                    start: OpId::new(counter, actor),
+                    len: 1,
+                },
+            );
         }
     }
     delta

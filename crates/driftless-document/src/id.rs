@@ -88,7 +88,10 @@ impl OpId {
     /// Returns the id of the same author that lies `by` counters further.
     #[must_use]
     pub(crate) const fn plus(self, by: u32) -> Self {
-        Self { counter: self.counter + by, actor: self.actor }
+        Self {
+            counter: self.counter + by,
+            actor: self.actor,
+        }
     }
 }
 
@@ -125,7 +128,10 @@ mod tests {
 
     #[test]
     fn derivation_depends_on_where_one_part_ends() {
-        assert_ne!(Actor::derived(&[b"ab", b"c"]), Actor::derived(&[b"a", b"bc"]));
+        assert_ne!(
+            Actor::derived(&[b"ab", b"c"]),
+            Actor::derived(&[b"a", b"bc"])
+        );
     }
 
     #[test]

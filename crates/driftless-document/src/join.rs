@@ -14,7 +14,10 @@ impl State {
     /// Returns the least state that includes both; linear in both.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
-        let mut joined = Self { clock: self.clock.clone(), ..Self::new() };
+        let mut joined = Self {
+            clock: self.clock.clone(),
+            ..Self::new()
+        };
         for (actor, counter) in &other.clock {
             let entry = joined.clock.entry(*actor).or_insert(0);
             *entry = (*entry).max(*counter);
@@ -28,7 +31,11 @@ impl State {
                     ready.push(ObjectId::Made(child));
                 }
             }
-            joined.objects.get_mut(&id).expect("an object is born before it is filled").items = items;
+            joined
+                .objects
+                .get_mut(&id)
+                .expect("an object is born before it is filled")
+                .items = items;
         }
         joined.counts = join_counts(self, other, &joined);
         joined.times = join_times(self, other, &joined);
@@ -104,12 +111,24 @@ fn join_registers(a: &State, b: &State, left: Register, mut right: Register) -> 
 fn join_sequences(a: &State, b: &State, x: &Sequence, y: &Sequence) -> Sequence {
     let mut runs = Vec::new();
     overlay(x, y, |piece| match piece {
-        Piece { left: Some(left), right: Some(right) } => {
+        Piece {
+            left: Some(left),
+            right: Some(right),
+        } => {
             push_run(&mut runs, if right.body.is_live() { left } else { right });
         }
-        Piece { left: Some(run), right: None } => push_unseen(&mut runs, run, b),
-        Piece { left: None, right: Some(run) } => push_unseen(&mut runs, run, a),
-        Piece { left: None, right: None } => unreachable!("a piece has a side"),
+        Piece {
+            left: Some(run),
+            right: None,
+        } => push_unseen(&mut runs, run, b),
+        Piece {
+            left: None,
+            right: Some(run),
+        } => push_unseen(&mut runs, run, a),
+        Piece {
+            left: None,
+            right: None,
+        } => unreachable!("a piece has a side"),
     });
     let mut joined = Sequence::from_runs(runs);
     joined.sets = join_places(a, b, x.sets.clone(), y.sets.clone());
@@ -139,7 +158,10 @@ pub(crate) fn regroup<'a>(
         if counters.is_empty() {
             continue;
         }
-        let key = CountKey { actor: key.actor, counters };
+        let key = CountKey {
+            actor: key.actor,
+            counters,
+        };
         let entry = grouped.entry(key).or_insert(Count { last: 0, sum: 0 });
         entry.last = entry.last.max(count.last);
         entry.sum = entry.sum.wrapping_add(count.sum);
@@ -160,7 +182,12 @@ fn join_times(a: &State, b: &State, joined: &State) -> BTreeMap<OpId, i64> {
         (Some(x), Some(y)) => Some((*id, *x.min(y))),
         (x, y) => x.or(y).map(|time| (*id, *time)),
     };
-    joined.root().values().flatten().filter_map(|(id, _)| time(id)).collect()
+    joined
+        .root()
+        .values()
+        .flatten()
+        .filter_map(|(id, _)| time(id))
+        .collect()
 }
 
 impl Items {
@@ -168,11 +195,15 @@ impl Items {
     pub(crate) fn put(&self) -> Box<dyn Iterator<Item = (OpId, &Content, Key)> + '_> {
         match self {
             Self::Map(_, keys) => Box::new(keys.iter().flat_map(|(key, register)| {
-                register.iter().map(|(id, content)| (*id, content, Key::Map(key.clone())))
+                register
+                    .iter()
+                    .map(|(id, content)| (*id, content, Key::Map(key.clone())))
             })),
             Self::Sequence(_, sequence) => {
                 Box::new(sequence.sets.iter().flat_map(|(element, register)| {
-                    register.iter().map(|(id, content)| (*id, content, Key::Element(*element)))
+                    register
+                        .iter()
+                        .map(|(id, content)| (*id, content, Key::Element(*element)))
                 }))
             }
         }
@@ -184,7 +215,11 @@ impl Items {
             Self::Map(..) => self.put(),
             Self::Sequence(_, sequence) => {
                 let inserted = sequence.runs().flat_map(Run::uncommon);
-                Box::new(inserted.map(|(id, content)| (id, content, Key::Element(id))).chain(self.put()))
+                Box::new(
+                    inserted
+                        .map(|(id, content)| (id, content, Key::Element(id)))
+                        .chain(self.put()),
+                )
             }
         }
     }

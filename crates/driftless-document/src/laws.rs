@@ -4,7 +4,9 @@
 //! keys, nested maps, lists and texts, counters, partial merges, and documents that stay away for long. So it shrinks.
 
 use automerge::transaction::Transactable;
-use automerge::{ActorId, AutoCommit, Automerge, Change, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, Value};
+use automerge::{
+    ActorId, AutoCommit, Automerge, Change, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, Value,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
@@ -76,7 +78,9 @@ fn edit(document: &mut AutoCommit, (_, kind, a, b): Step) {
                 6 | 7 if is_counter(document, &object, &*key) => {
                     document.increment(&object, key, number - 500).unwrap();
                 }
-                6 | 7 => document.put(&object, key, ScalarValue::counter(number)).unwrap(),
+                6 | 7 => document
+                    .put(&object, key, ScalarValue::counter(number))
+                    .unwrap(),
                 8 if objects.len() < 12 => {
                     document.put_object(&object, key, make).unwrap();
                 }
@@ -87,9 +91,20 @@ fn edit(document: &mut AutoCommit, (_, kind, a, b): Step) {
         ObjType::Text => {
             let length = document.length(&object);
             let at = b as usize % (length + 1);
-            let delete = if kind % 2 == 0 { (kind as usize / 2 % 4).min(length - at) } else { 0 };
-            let insert: String = "aé𝄞xyz".chars().cycle().skip(kind as usize).take(kind as usize % 5).collect();
-            document.splice_text(&object, at, delete as isize, &insert).unwrap();
+            let delete = if kind % 2 == 0 {
+                (kind as usize / 2 % 4).min(length - at)
+            } else {
+                0
+            };
+            let insert: String = "aé𝄞xyz"
+                .chars()
+                .cycle()
+                .skip(kind as usize)
+                .take(kind as usize % 5)
+                .collect();
+            document
+                .splice_text(&object, at, delete as isize, &insert)
+                .unwrap();
         }
         ObjType::List => {
             let length = document.length(&object);
@@ -102,7 +117,9 @@ fn edit(document: &mut AutoCommit, (_, kind, a, b): Step) {
                 6 if at < length && is_counter(document, &object, at) => {
                     document.increment(&object, at, 2).unwrap();
                 }
-                6 => document.insert(&object, at, ScalarValue::counter(number)).unwrap(),
+                6 => document
+                    .insert(&object, at, ScalarValue::counter(number))
+                    .unwrap(),
                 7 if objects.len() < 12 && at < length => {
                     document.put_object(&object, at, make).unwrap();
                 }
@@ -120,7 +137,11 @@ fn play(steps: &[Step], count: u8) -> Vec<AutoCommit> {
     let mut documents: Vec<AutoCommit> = (1..=count).map(fresh).collect();
     for (number, step) in steps.iter().enumerate() {
         let away = number > steps.len() / 3;
-        let among = if away { documents.len() - 1 } else { documents.len() };
+        let among = if away {
+            documents.len() - 1
+        } else {
+            documents.len()
+        };
         let own = step.0 as usize % documents.len();
         edit(&mut documents[own], *step);
         if step.0 % 3 != 0 {
@@ -228,12 +249,16 @@ fn check_state_of(document: &mut AutoCommit) -> TestCaseResult {
 fn check_reads(document: &mut AutoCommit) -> TestCaseResult {
     let state = State::of(&changes(document));
     for (object, object_type) in objects(document) {
-        let ObjId::Id(counter, actor, _) = &object else { continue };
+        let ObjId::Id(counter, actor, _) = &object else {
+            continue;
+        };
         let id = crate::id::OpId::new(*counter as u32, crate::ops::actor_of(actor));
         let content = crate::value::Content::Object(crate::ops::object_type_of(object_type));
         let value = state.value(id, &content);
         match (object_type, value) {
-            (ObjType::Text, value) => prop_assert_eq!(value.as_str().unwrap(), document.text(&object).unwrap()),
+            (ObjType::Text, value) => {
+                prop_assert_eq!(value.as_str().unwrap(), document.text(&object).unwrap())
+            }
             (ObjType::List, crate::value::Value::List(values)) => {
                 prop_assert_eq!(values.len(), document.length(&object));
             }
@@ -244,10 +269,18 @@ fn check_reads(document: &mut AutoCommit) -> TestCaseResult {
 }
 
 fn check_joins(documents: &mut [AutoCommit]) -> TestCaseResult {
-    let states: Vec<State> = documents.iter_mut().map(|document| State::of(&changes(document))).collect();
+    let states: Vec<State> = documents
+        .iter_mut()
+        .map(|document| State::of(&changes(document)))
+        .collect();
     let all = State::of(&changes(&mut merged(documents)));
-    let forward = states.iter().fold(State::new(), |joined, state| joined.join(state));
-    let backward = states.iter().rev().fold(State::new(), |joined, state| state.join(&joined));
+    let forward = states
+        .iter()
+        .fold(State::new(), |joined, state| joined.join(state));
+    let backward = states
+        .iter()
+        .rev()
+        .fold(State::new(), |joined, state| state.join(&joined));
     prop_assert_eq!(&forward, &all);
     prop_assert_eq!(&backward, &all);
     prop_assert_eq!(heads(&emit(&forward)), heads(&emit(&all)));
@@ -286,7 +319,7 @@ fn histories(longest: usize) -> impl Strategy<Value = (Vec<Step>, u8)> {
 }
 
 proptest! {
-    
+
 
     /// `state(emit(s)) == s`, and emit shows what automerge shows, for every document of a random history.
     #[test]

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 
 use automerge::legacy::Op;
 use automerge::transaction::{CommitOptions, Transaction};
-use automerge::{Automerge, AutomergeError, Change, ChangeHash, ExpandedChange, ReadDoc, TextEncoding};
+use automerge::{
+    Automerge, AutomergeError, Change, ChangeHash, ExpandedChange, ReadDoc, TextEncoding,
+};
 
 use crate::diff::{Delta, ObjectDelta, Removed, SequenceDelta};
 use crate::emit::{Operations, emit, insert_run, runs};
@@ -28,9 +30,13 @@ pub(crate) struct Live {
 impl Live {
     /// Builds the document of a state; linear, and the slow way: some 20 µs an operation.
     pub(crate) fn rebuild(actor: Actor, state: &State) -> Self {
-        let automerge =
-            Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint).with_actor(actor_id(actor));
-        let mut live = Self { automerge, actor, tips: HashMap::new() };
+        let automerge = Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint)
+            .with_actor(actor_id(actor));
+        let mut live = Self {
+            automerge,
+            actor,
+            tips: HashMap::new(),
+        };
         live.apply(emit(state));
         live
     }
@@ -43,7 +49,11 @@ impl Live {
             .get_changes_meta(&[])
             .into_iter()
             .map(|change| (actor_of(&change.actor), (change.seq, change.hash)));
-        let mut live = Self { tips: HashMap::new(), actor, automerge: Automerge::new() };
+        let mut live = Self {
+            tips: HashMap::new(),
+            actor,
+            automerge: Automerge::new(),
+        };
         for (author, tip) in tips {
             let entry = live.tips.entry(author).or_insert(tip);
             *entry = (*entry).max(tip);
@@ -82,14 +92,21 @@ impl Live {
         if transaction.commit_with(options).0.is_none() {
             return Ok(None);
         }
-        let change = self.automerge.get_last_local_change().expect("a change was just committed");
+        let change = self
+            .automerge
+            .get_last_local_change()
+            .expect("a change was just committed");
         self.tips.insert(self.actor, (change.seq(), change.hash()));
         Ok(Some(change.decode()))
     }
 
     /// Applies one operation of any author as a change of its own, and returns that.
     pub(crate) fn write(&mut self, id: OpId, operation: Op) -> ExpandedChange {
-        let deps = if id.actor == self.actor { self.automerge.get_heads() } else { self.tip_of(id.actor) };
+        let deps = if id.actor == self.actor {
+            self.automerge.get_heads()
+        } else {
+            self.tip_of(id.actor)
+        };
         let header = Header {
             actor: id.actor,
             seq: self.next_seq(id.actor),
@@ -107,8 +124,14 @@ impl Live {
     /// Returns the counter that the next operation of this device gets.
     pub(crate) fn next_counter(&self) -> u32 {
         let heads = self.automerge.get_heads();
-        let newest = heads.iter().filter_map(|hash| self.automerge.get_change_meta_by_hash(hash));
-        newest.map(|change| ops::counter_of(change.max_op)).max().unwrap_or(0) + 1
+        let newest = heads
+            .iter()
+            .filter_map(|hash| self.automerge.get_change_meta_by_hash(hash));
+        newest
+            .map(|change| ops::counter_of(change.max_op))
+            .max()
+            .unwrap_or(0)
+            + 1
     }
 
     /// Brings the document from one state to a later one.
@@ -143,9 +166,18 @@ impl Live {
     ///
     /// The operations that removed it are not known any more, so that these get ids above all others. That raises the
     /// counter of the next local edit by one for every removal; a rebuild sets it back.
-    fn sweep(&mut self, batch: &[Change], after: &State, removed: Vec<(Place, Vec<OpId>)>) -> Change {
+    fn sweep(
+        &mut self,
+        batch: &[Change],
+        after: &State,
+        removed: Vec<(Place, Vec<OpId>)>,
+    ) -> Change {
         let keeper = Actor::derived(&[b"driftless sweep", &self.actor.to_bytes()]);
-        let newest = batch.iter().map(|change| ops::counter_of(change.max_op())).max().unwrap_or(0);
+        let newest = batch
+            .iter()
+            .map(|change| ops::counter_of(change.max_op()))
+            .max()
+            .unwrap_or(0);
         let mut deps = self.automerge.get_heads();
         deps.extend(self.tip_of(keeper));
         deps.extend(batch.iter().map(Change::hash));
@@ -154,12 +186,18 @@ impl Live {
         let header = Header {
             actor: keeper,
             seq: self.next_seq(keeper),
-            start: self.next_counter().max(newest + 1).max(after.max_counter() + 1),
+            start: self
+                .next_counter()
+                .max(newest + 1)
+                .max(after.max_counter() + 1),
             time: 0,
             deps,
             extra_bytes: HOUSEKEEPING.to_vec(),
         };
-        let operations = removed.iter().map(|(place, ids)| ops::delete(place, ids)).collect();
+        let operations = removed
+            .iter()
+            .map(|(place, ids)| ops::delete(place, ids))
+            .collect();
         let change = ops::change(header, operations);
         self.tips.insert(keeper, (change.seq(), change.hash()));
         change
@@ -167,9 +205,12 @@ impl Live {
 
     fn apply(&mut self, batch: Vec<Change>) {
         for change in &batch {
-            self.tips.insert(actor_of(change.actor_id()), (change.seq(), change.hash()));
+            self.tips
+                .insert(actor_of(change.actor_id()), (change.seq(), change.hash()));
         }
-        self.automerge.apply_changes(batch).expect("changes built from a valid state apply");
+        self.automerge
+            .apply_changes(batch)
+            .expect("changes built from a valid state apply");
     }
 
     fn next_seq(&self, actor: Actor) -> u64 {
@@ -177,7 +218,11 @@ impl Live {
     }
 
     fn tip_of(&self, actor: Actor) -> Vec<ChangeHash> {
-        self.tips.get(&actor).map(|(_, hash)| *hash).into_iter().collect()
+        self.tips
+            .get(&actor)
+            .map(|(_, hash)| *hash)
+            .into_iter()
+            .collect()
     }
 
     #[cfg(test)]
@@ -197,18 +242,28 @@ fn changed_operations(
     for (object, changed) in &delta.objects {
         let object = *object;
         let places: Box<dyn Iterator<Item = _>> = match changed {
-            ObjectDelta::Map(keys) => {
-                Box::new(keys.iter().map(|(key, change)| (Key::Map(key.clone()), change)))
-            }
+            ObjectDelta::Map(keys) => Box::new(
+                keys.iter()
+                    .map(|(key, change)| (Key::Map(key.clone()), change)),
+            ),
             ObjectDelta::Sequence(sequence) => {
                 change_elements(object, sequence, &mut added, &mut removed);
-                Box::new(sequence.sets.iter().map(|(id, change)| (Key::Element(*id), change)))
+                Box::new(
+                    sequence
+                        .sets
+                        .iter()
+                        .map(|(id, change)| (Key::Element(*id), change)),
+                )
             }
         };
         for (key, change) in places {
             let gone: Vec<OpId> = match &change.removed {
                 Removed::Nothing => Vec::new(),
-                Removed::All => before.register_at(object, &key).iter().map(|(id, _)| *id).collect(),
+                Removed::All => before
+                    .register_at(object, &key)
+                    .iter()
+                    .map(|(id, _)| *id)
+                    .collect(),
                 Removed::Some(ids) => ids.iter().copied().collect(),
             };
             let place = Place { object, key };
@@ -223,7 +278,9 @@ fn changed_operations(
     }
     let known = regroup(&before.counts, |id| after.counters.contains_key(id));
     for (key, count) in &delta.counts {
-        let by = count.sum.wrapping_sub(known.get(key).map_or(0, |known| known.sum));
+        let by = count
+            .sum
+            .wrapping_sub(known.get(key).map_or(0, |known| known.sum));
         let operation = ops::increment(&after.counters[&key.counters[0]], &key.counters, by);
         added.insert((key.actor, count.last), (operation, 0));
     }
@@ -239,7 +296,13 @@ fn change_elements(
     let mut remove = |start: OpId, len: u32| {
         removed.extend((0..len).map(|at| {
             let element = start.plus(at);
-            (Place { object, key: Key::Element(element) }, vec![element])
+            (
+                Place {
+                    object,
+                    key: Key::Element(element),
+                },
+                vec![element],
+            )
         }));
     };
     for span in &sequence.deleted {

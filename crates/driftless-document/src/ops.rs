@@ -5,7 +5,9 @@
 
 use std::num::NonZeroU64;
 
-use automerge::legacy::{ElementId, Key as LegacyKey, ObjectId as LegacyObject, Op, OpId as LegacyId, OpType};
+use automerge::legacy::{
+    ElementId, Key as LegacyKey, ObjectId as LegacyObject, Op, OpId as LegacyId, OpType,
+};
 use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjId, ObjType, ROOT, ScalarValue};
 
 use crate::id::{Actor, ObjectId, OpId};
@@ -26,7 +28,12 @@ pub(crate) fn actor_id(actor: Actor) -> ActorId {
 
 /// Returns our form of an automerge actor, which has 8 bytes in every document of ours.
 pub(crate) fn actor_of(actor: &ActorId) -> Actor {
-    Actor::from_bytes(actor.to_bytes().try_into().expect("only actors of 8 bytes write documents of ours"))
+    Actor::from_bytes(
+        actor
+            .to_bytes()
+            .try_into()
+            .expect("only actors of 8 bytes write documents of ours"),
+    )
 }
 
 pub(crate) fn legacy_id(id: OpId) -> LegacyId {
@@ -92,9 +99,10 @@ pub(crate) fn scalar_of(value: &ScalarValue) -> Scalar {
         ScalarValue::Bytes(x) => Scalar::Bytes(x.clone()),
         ScalarValue::Timestamp(x) => Scalar::Timestamp(*x),
         ScalarValue::Counter(x) => Scalar::Counter(x.into()),
-        ScalarValue::Unknown { type_code, bytes } => {
-            Scalar::Unknown { type_code: *type_code, bytes: bytes.clone() }
-        }
+        ScalarValue::Unknown { type_code, bytes } => Scalar::Unknown {
+            type_code: *type_code,
+            bytes: bytes.clone(),
+        },
     }
 }
 
@@ -109,9 +117,10 @@ pub(crate) fn legacy_scalar(scalar: &Scalar) -> ScalarValue {
         Scalar::Bytes(x) => ScalarValue::Bytes(x.clone()),
         Scalar::Timestamp(x) => ScalarValue::Timestamp(*x),
         Scalar::Counter(x) => ScalarValue::counter(*x),
-        Scalar::Unknown { type_code, bytes } => {
-            ScalarValue::Unknown { type_code: *type_code, bytes: bytes.clone() }
-        }
+        Scalar::Unknown { type_code, bytes } => ScalarValue::Unknown {
+            type_code: *type_code,
+            bytes: bytes.clone(),
+        },
     }
 }
 
@@ -141,9 +150,16 @@ pub(crate) fn put(place: &Place, content: &Content) -> Op {
 
 /// Returns the operation that inserts a content behind an element.
 pub(crate) fn insert(object: ObjectId, reference: Option<OpId>, content: &Content) -> Op {
-    let place = Place { object, key: Key::Map(String::new()) };
+    let place = Place {
+        object,
+        key: Key::Map(String::new()),
+    };
     let element = reference.map_or(ElementId::Head, |id| ElementId::Id(legacy_id(id)));
-    Op { key: LegacyKey::Seq(element), insert: true, ..put(&place, content) }
+    Op {
+        key: LegacyKey::Seq(element),
+        insert: true,
+        ..put(&place, content)
+    }
 }
 
 /// Returns the operation that removes these values of a place.

@@ -31,7 +31,10 @@ impl Reference {
     #[must_use]
     pub fn new() -> Self {
         let encoding = automerge::TextEncoding::UnicodeCodePoint;
-        Self { automerge: Automerge::new_with_encoding(encoding), tips: HashMap::new() }
+        Self {
+            automerge: Automerge::new_with_encoding(encoding),
+            tips: HashMap::new(),
+        }
     }
 
     /// Merges one edit; edits of one author come in their order, and after those they build on.
@@ -42,13 +45,21 @@ impl Reference {
         let mut batch = Vec::new();
         for change in edit.changes() {
             let actor = actor_of(&change.actor_id);
-            let last = counter_of(change.start_op.get()) + ops::counter_of(change.operations.len() as u64) - 1;
-            if self.tips.get(&actor).is_some_and(|(_, seen, _)| *seen >= last) {
+            let last = counter_of(change.start_op.get())
+                + ops::counter_of(change.operations.len() as u64)
+                - 1;
+            if self
+                .tips
+                .get(&actor)
+                .is_some_and(|(_, seen, _)| *seen >= last)
+            {
                 continue;
             }
             batch.push(self.rebuilt(actor, last, change));
         }
-        self.automerge.apply_changes(batch).expect("recorded operations build on recorded ones");
+        self.automerge
+            .apply_changes(batch)
+            .expect("recorded operations build on recorded ones");
     }
 
     /// Returns a change with the same operations whose predecessor is the author's last one here.
@@ -86,6 +97,8 @@ impl Reference {
 impl Edit {
     /// Returns the ids of the operations of this edit.
     pub fn operation_ids(&self) -> impl Iterator<Item = OpId> {
-        self.changes().iter().flat_map(|change| operations(change).map(|(id, _)| id))
+        self.changes()
+            .iter()
+            .flat_map(|change| operations(change).map(|(id, _)| id))
     }
 }

@@ -63,7 +63,8 @@ impl Body {
     /// Returns the body of these characters, one an element.
     #[must_use]
     pub fn characters(text: String) -> Self {
-        let count = u32::try_from(text.chars().count()).expect("a text has fewer than 2^32 characters");
+        let count =
+            u32::try_from(text.chars().count()).expect("a text has fewer than 2^32 characters");
         Self::Characters { text, count }
     }
 
@@ -101,14 +102,20 @@ impl Body {
 
     fn slice(&self, from: u32, len: u32) -> Self {
         match self {
-            Self::Characters { text, count } if from == 0 && len == *count => {
-                Self::Characters { text: text.clone(), count: len }
-            }
+            Self::Characters { text, count } if from == 0 && len == *count => Self::Characters {
+                text: text.clone(),
+                count: len,
+            },
             Self::Characters { text, .. } => {
                 let (start, end) = (byte_of(text, from), byte_of(text, from + len));
-                Self::Characters { text: text[start..end].to_owned(), count: len }
+                Self::Characters {
+                    text: text[start..end].to_owned(),
+                    count: len,
+                }
             }
-            Self::Values(values) => Self::Values(values[from as usize..(from + len) as usize].to_vec()),
+            Self::Values(values) => {
+                Self::Values(values[from as usize..(from + len) as usize].to_vec())
+            }
             Self::Dead(_) => Self::Dead(len),
         }
     }
@@ -116,7 +123,13 @@ impl Body {
     /// Appends `next` if it is of the same kind, else gives it back.
     fn append(&mut self, next: Self) -> Result<(), Self> {
         match (self, next) {
-            (Self::Characters { text, count }, Self::Characters { text: more, count: n }) => {
+            (
+                Self::Characters { text, count },
+                Self::Characters {
+                    text: more,
+                    count: n,
+                },
+            ) => {
                 text.push_str(&more);
                 *count += n;
             }
@@ -130,9 +143,10 @@ impl Body {
     /// Returns the contents of the live elements one by one; nothing for dead ones.
     pub(crate) fn contents(&self) -> Box<dyn Iterator<Item = Content> + '_> {
         match self {
-            Self::Characters { text, .. } => {
-                Box::new(text.chars().map(|c| Content::Scalar(Scalar::String(c.to_string()))))
-            }
+            Self::Characters { text, .. } => Box::new(
+                text.chars()
+                    .map(|c| Content::Scalar(Scalar::String(c.to_string()))),
+            ),
             Self::Values(values) => Box::new(values.iter().cloned()),
             Self::Dead(_) => Box::new(std::iter::empty()),
         }
@@ -149,7 +163,9 @@ fn byte_of(text: &str, character: u32) -> usize {
     if text.is_ascii() {
         return (character as usize).min(text.len());
     }
-    text.char_indices().nth(character as usize).map_or(text.len(), |(at, _)| at)
+    text.char_indices()
+        .nth(character as usize)
+        .map_or(text.len(), |(at, _)| at)
 }
 
 impl Run {
@@ -171,8 +187,16 @@ impl Run {
     }
 
     pub(crate) fn slice(&self, from: u32, len: u32) -> Self {
-        let reference = if from == 0 { self.reference } else { Some(self.start.plus(from - 1)) };
-        Self { start: self.start.plus(from), reference, body: self.body.slice(from, len) }
+        let reference = if from == 0 {
+            self.reference
+        } else {
+            Some(self.start.plus(from - 1))
+        };
+        Self {
+            start: self.start.plus(from),
+            reference,
+            body: self.body.slice(from, len),
+        }
     }
 
     /// Returns the live elements that are no plain characters: only those can be objects or counters.
@@ -185,7 +209,10 @@ impl Run {
     }
 
     pub(crate) fn dead(&self) -> Self {
-        Self { body: Body::Dead(self.len()), ..*self }
+        Self {
+            body: Body::Dead(self.len()),
+            ..*self
+        }
     }
 
     /// Tells whether `next` would become a part of this run.
@@ -204,11 +231,17 @@ impl Run {
 impl OpId {
     /// Returns the id `by` counters further, unless that is no id.
     pub(crate) fn checked_plus(self, by: u32) -> Option<Self> {
-        Some(Self { counter: self.counter.checked_add(by)?, actor: self.actor })
+        Some(Self {
+            counter: self.counter.checked_add(by)?,
+            actor: self.actor,
+        })
     }
 
     const fn minus_one(self) -> Self {
-        Self { counter: self.counter - 1, actor: self.actor }
+        Self {
+            counter: self.counter - 1,
+            actor: self.actor,
+        }
     }
 }
 
@@ -250,8 +283,14 @@ pub(crate) struct Sequence {
 impl Sequence {
     /// Builds a sequence from runs in ascending order of (actor, counter), as [`push_run`] leaves them.
     pub(crate) fn from_runs(runs: Vec<Run>) -> Self {
-        let runs = runs.into_iter().map(|run| ((run.start.actor, run.start.counter), run)).collect();
-        Self { runs, sets: BTreeMap::new() }
+        let runs = runs
+            .into_iter()
+            .map(|run| ((run.start.actor, run.start.counter), run))
+            .collect();
+        Self {
+            runs,
+            sets: BTreeMap::new(),
+        }
     }
 
     /// Returns the runs in ascending order of (actor, counter).
@@ -287,7 +326,11 @@ impl Sequence {
     /// Puts a run behind the one before it, as part of that one where the two form one run.
     fn place(&mut self, run: Run) {
         let key = (run.start.actor, run.start.counter);
-        let before = self.runs.range_mut(..key).next_back().map(|(_, before)| before);
+        let before = self
+            .runs
+            .range_mut(..key)
+            .next_back()
+            .map(|(_, before)| before);
         let run = match before {
             Some(before) if before.is_followed_by(&run) => match before.body.append(run.body) {
                 Ok(()) => return,
@@ -300,9 +343,14 @@ impl Sequence {
 
     /// Lets the inserted values of these elements go; returns false if one of them is not there or gone already.
     pub(crate) fn kill(&mut self, span: Span) -> bool {
-        let (mut at, end) = (span.start.counter, span.start.counter.saturating_add(span.len));
+        let (mut at, end) = (
+            span.start.counter,
+            span.start.counter.saturating_add(span.len),
+        );
         while at < end {
-            let Some((run, from)) = self.find(OpId::new(at, span.start.actor)) else { return false };
+            let Some((run, from)) = self.find(OpId::new(at, span.start.actor)) else {
+                return false;
+            };
             if !run.body.is_live() {
                 return false;
             }
@@ -333,8 +381,12 @@ impl Sequence {
             list.sort_unstable_by_key(|run| run.start);
         }
         // The top of the stack comes next: lists are ascending, and the highest id stands first.
-        let mut stack: Vec<(&Run, u32)> =
-            children.remove(&None).unwrap_or_default().into_iter().map(|run| (run, 0)).collect();
+        let mut stack: Vec<(&Run, u32)> = children
+            .remove(&None)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|run| (run, 0))
+            .collect();
         let mut pieces = Vec::new();
         while let Some((run, from)) = stack.pop() {
             let actor = run.start.actor;
@@ -350,7 +402,8 @@ impl Sequence {
             let siblings = children.remove(&branch).expect("the key was just found");
             let next = run.start.plus(at + 1);
             let successor = (at + 1 < run.len()).then_some((run, at + 1));
-            let (lower, higher): (Vec<_>, Vec<_>) = siblings.into_iter().partition(|s| s.start < next);
+            let (lower, higher): (Vec<_>, Vec<_>) =
+                siblings.into_iter().partition(|s| s.start < next);
             stack.extend(lower.into_iter().map(|s| (s, 0)));
             stack.extend(successor);
             stack.extend(higher.into_iter().map(|s| (s, 0)));
@@ -376,7 +429,10 @@ pub(crate) fn overlay(left: &Sequence, right: &Sequence, mut visit: impl FnMut(P
         let (own, other) = match (l, r) {
             (None, None) => return,
             (Some((run, 0)), Some((same, 0))) if run == same => {
-                visit(Piece { left: Some(run.clone()), right: Some(same.clone()) });
+                visit(Piece {
+                    left: Some(run.clone()),
+                    right: Some(same.clone()),
+                });
                 (l, r) = (lefts.next(), rights.next());
                 continue;
             }
@@ -386,7 +442,9 @@ pub(crate) fn overlay(left: &Sequence, right: &Sequence, mut visit: impl FnMut(P
         let reach = |own: Option<(&Run, u32)>, other: Option<(&Run, u32)>| {
             let (run, from) = own?;
             let rest = run.len() - from;
-            let Some(other_at) = other.map(at) else { return Some(rest) };
+            let Some(other_at) = other.map(at) else {
+                return Some(rest);
+            };
             match at((run, from)).cmp(&other_at) {
                 std::cmp::Ordering::Greater => None,
                 std::cmp::Ordering::Equal => Some(rest),
@@ -402,15 +460,23 @@ pub(crate) fn overlay(left: &Sequence, right: &Sequence, mut visit: impl FnMut(P
             (None, None) => unreachable!("one of two places is not behind the other"),
         };
         let cut = |side: Option<(&Run, u32)>, takes_part: bool| {
-            side.filter(|_| takes_part).map(|(run, from)| run.slice(from, len))
+            side.filter(|_| takes_part)
+                .map(|(run, from)| run.slice(from, len))
         };
         let (takes_left, takes_right) = (reach(own, other).is_some(), reach(other, own).is_some());
-        visit(Piece { left: cut(own, takes_left), right: cut(other, takes_right) });
+        visit(Piece {
+            left: cut(own, takes_left),
+            right: cut(other, takes_right),
+        });
         if takes_left {
-            l = own.and_then(|side| further(side, len)).or_else(|| lefts.next());
+            l = own
+                .and_then(|side| further(side, len))
+                .or_else(|| lefts.next());
         }
         if takes_right {
-            r = other.and_then(|side| further(side, len)).or_else(|| rights.next());
+            r = other
+                .and_then(|side| further(side, len))
+                .or_else(|| rights.next());
         }
     }
 }

@@ -103,7 +103,10 @@ impl State {
     /// Returns the state of a dataset in which nothing was ever written.
     #[must_use]
     pub fn new() -> Self {
-        let root = Object { place: None, items: Items::new(ObjectType::Map) };
+        let root = Object {
+            place: None,
+            items: Items::new(ObjectType::Map),
+        };
         Self {
             clock: Clock::new(),
             objects: BTreeMap::from([(ObjectId::Root, root)]),
@@ -117,7 +120,10 @@ impl State {
     pub(crate) fn born(&mut self, id: OpId, content: &Content, place: Place) {
         match content {
             Content::Object(object_type) => {
-                let object = Object { place: Some(place), items: Items::new(*object_type) };
+                let object = Object {
+                    place: Some(place),
+                    items: Items::new(*object_type),
+                };
                 self.objects.insert(ObjectId::Made(id), object);
             }
             content if content.is_counter() => {
@@ -129,7 +135,13 @@ impl State {
 
     /// Returns how deep an object stands; the root stands at 0.
     pub(crate) fn depth(&self, object: ObjectId) -> usize {
-        let place = |id: &ObjectId| self.objects.get(id)?.place.as_ref().map(|place| place.object);
+        let place = |id: &ObjectId| {
+            self.objects
+                .get(id)?
+                .place
+                .as_ref()
+                .map(|place| place.object)
+        };
         std::iter::successors(place(&object), place).count()
     }
 
@@ -183,7 +195,9 @@ impl State {
     pub(crate) fn register_at(&self, object: ObjectId, key: &Key) -> &[(OpId, Content)] {
         let register = match (self.objects.get(&object).map(|object| &object.items), key) {
             (Some(Items::Map(_, keys)), Key::Map(key)) => keys.get(key),
-            (Some(Items::Sequence(_, sequence)), Key::Element(element)) => sequence.sets.get(element),
+            (Some(Items::Sequence(_, sequence)), Key::Element(element)) => {
+                sequence.sets.get(element)
+            }
             _ => None,
         };
         register.map_or(&[], Vec::as_slice)
@@ -209,11 +223,17 @@ impl State {
     fn object_value(&self, id: OpId) -> Value {
         match &self.objects[&ObjectId::Made(id)].items {
             Items::Map(_, keys) => Value::Map(
-                keys.iter().map(|(key, register)| (key.clone(), self.winner(register))).collect(),
+                keys.iter()
+                    .map(|(key, register)| (key.clone(), self.winner(register)))
+                    .collect(),
             ),
             Items::Sequence(ObjectType::Text, sequence) => Value::Text(sequence.text()),
             Items::Sequence(_, sequence) => Value::List(
-                sequence.visible().into_iter().map(|(id, content)| self.value(id, &content)).collect(),
+                sequence
+                    .visible()
+                    .into_iter()
+                    .map(|(id, content)| self.value(id, &content))
+                    .collect(),
             ),
         }
     }
@@ -241,7 +261,9 @@ impl State {
         let mut population = Population::default();
         for object in self.objects.values() {
             match &object.items {
-                Items::Map(_, keys) => population.live += keys.values().map(Vec::len).sum::<usize>(),
+                Items::Map(_, keys) => {
+                    population.live += keys.values().map(Vec::len).sum::<usize>()
+                }
                 Items::Sequence(_, sequence) => {
                     for run in sequence.runs() {
                         let elements = run.len() as usize;
@@ -277,7 +299,10 @@ impl Sequence {
             for offset in from..from + len {
                 let element = run.start.plus(offset);
                 let inserted = inserted.next().map(|content| (element, content));
-                let set = self.sets.get(&element).and_then(|register| register.last().cloned());
+                let set = self
+                    .sets
+                    .get(&element)
+                    .and_then(|register| register.last().cloned());
                 out.extend(set.or(inserted));
             }
         }
@@ -290,15 +315,22 @@ impl Sequence {
         if self.sets.is_empty() {
             for (run, from, len) in self.ordered() {
                 if let crate::sequence::Body::Characters { .. } = &run.body
-                    && let crate::sequence::Body::Characters { text, .. } = run.slice(from, len).body
+                    && let crate::sequence::Body::Characters { text, .. } =
+                        run.slice(from, len).body
                 {
                     out.push_str(&text);
                 } else if run.body.is_live() {
-                    run.body.contents().skip(from as usize).take(len as usize).for_each(|c| push_shown(&mut out, &c));
+                    run.body
+                        .contents()
+                        .skip(from as usize)
+                        .take(len as usize)
+                        .for_each(|c| push_shown(&mut out, &c));
                 }
             }
         } else {
-            self.visible().iter().for_each(|(_, content)| push_shown(&mut out, content));
+            self.visible()
+                .iter()
+                .for_each(|(_, content)| push_shown(&mut out, content));
         }
         out
     }

@@ -50,8 +50,14 @@ impl PartialEq for Scalar {
             (Self::String(a), Self::String(b)) => a == b,
             (Self::Bytes(a), Self::Bytes(b)) => a == b,
             (
-                Self::Unknown { type_code: a, bytes: x },
-                Self::Unknown { type_code: b, bytes: y },
+                Self::Unknown {
+                    type_code: a,
+                    bytes: x,
+                },
+                Self::Unknown {
+                    type_code: b,
+                    bytes: y,
+                },
             ) => a == b && x == y,
             _ => false,
         }
@@ -67,7 +73,11 @@ impl Scalar {
         match self {
             Self::Null => 0,
             Self::Bool(_) => 1,
-            Self::Int(_) | Self::Uint(_) | Self::Float(_) | Self::Timestamp(_) | Self::Counter(_) => 8,
+            Self::Int(_)
+            | Self::Uint(_)
+            | Self::Float(_)
+            | Self::Timestamp(_)
+            | Self::Counter(_) => 8,
             Self::String(text) => text.len(),
             Self::Bytes(bytes) | Self::Unknown { bytes, .. } => bytes.len(),
         }
