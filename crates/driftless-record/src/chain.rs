@@ -202,12 +202,6 @@ impl<'a> Reading<'a> {
             .map(|(generation, _)| *generation)
             .max();
         let highest = highest.max(head.map(|head| head.generation)).unwrap_or(0);
-        let newest = self
-            .frames
-            .bases
-            .keys()
-            .filter(|(_, lineage)| *lineage == self.lineage);
-        let newest = newest.map(|(generation, _)| *generation).max();
 
         let mut readable = readable.into_iter();
         let Some((main, Some((chain, state)))) = readable.next() else {
@@ -257,7 +251,7 @@ impl<'a> Reading<'a> {
             base: Some(main.base),
             chain,
             included: Vec::new(),
-            needs_repair: !told || newest > Some(main.base.generation),
+            needs_repair: !told,
             state,
         };
         for (walk, read) in readable {

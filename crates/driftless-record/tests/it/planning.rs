@@ -59,12 +59,11 @@ fn two_thousand_pushes_with_room_are_mostly_logs() {
 }
 
 #[test]
-fn two_thousand_pushes_keep_to_limits_that_press() {
+fn pushes_keep_to_limits_that_press() {
     // A base of 40 values of up to 200 characters takes some 6,300 characters.
     for limit in [20_000, 12_000, 9_500] {
         let limits = Limits::default().with_dataset_bytes(limit).with_records(84);
-        let wrote = check_edits(700, 200, &limits);
-        println!("{limit}: {wrote:?}");
+        let wrote = check_edits(400, 200, &limits);
         assert!(wrote[Wrote::Base as usize] > 0);
     }
 }
@@ -256,6 +255,71 @@ fn a_compacted_life_is_written_beside_the_old_one() {
         (read.state(), read.needs_repair()),
         (&compacted.state, false)
     );
+}
+
+#[test]
+fn a_long_base_has_parts_and_a_shorter_one_removes_them() {
+    let limits = Limits::default();
+    let mut random = Random::new(4);
+    let (mut dataset, mut device) = (Dataset::default(), Device::new(0));
+    (0..3).for_each(|number| {
+        device.put(&format!("key {number}"), random.printable(120_000, 120_000))
+    });
+    let long = dataset
+        .plan(begun(1, None), &device.state, &limits)
+        .unwrap();
+    dataset.apply(&long.patches);
+    assert_eq!(long.stored.head().unwrap().parts, 3);
+    let read = dataset.read(&limits, None).unwrap().unwrap();
+    assert_eq!(read.state(), &device.state);
+
+    for part in 0..3 {
+        let mut damaged = dataset.clone();
+        damaged
+            .records
+            .insert(format!("_driftless.base.0.{part}"), None);
+        let read = damaged.read(&limits, Some(&long.stored)).unwrap().unwrap();
+        assert_eq!((read.tip(), read.needs_repair()), (None, true));
+    }
+
+    let mut short = Device::new(1);
+    short.put("a", "short");
+    let mut over = long.stored;
+    for lineage in [2, 3] {
+        let push = dataset
+            .plan(begun(lineage, Some(&over)), &short.state, &limits)
+            .unwrap();
+        dataset.apply(&push.patches);
+        over = push.stored;
+    }
+    assert_eq!(over.generation(), Some(2));
+    let bases: Vec<&str> = dataset
+        .keys()
+        .into_iter()
+        .filter(|key| key.contains("base"))
+        .collect();
+    assert_eq!(bases, ["_driftless.base.0.0", "_driftless.base.1.0"]);
+}
+
+/// Parts of a base that a torn push left beside the one that stands go with the next push.
+#[test]
+fn parts_of_a_torn_base_are_removed() {
+    let limits = Limits::default();
+    let (mut dataset, mut device) = (Dataset::default(), Device::new(0));
+    device.put("a", "first");
+    let push = dataset.plan(life(None, 1), &device.state, &limits).unwrap();
+    dataset.apply(&push.patches);
+    let key = "_driftless.base.1.0".to_owned();
+    dataset.records.insert(key.clone(), Some("torn".to_owned()));
+    let read = dataset.read(&limits, None).unwrap().unwrap();
+    assert!(!read.needs_repair());
+
+    device.put("a", "next");
+    let next = dataset
+        .plan(life(Some(&read), 0), &device.state, &limits)
+        .unwrap();
+    assert_eq!(next.wrote, Wrote::Log);
+    assert!(next.patches.contains(&(key, None)));
 }
 
 #[test]
