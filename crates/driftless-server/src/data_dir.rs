@@ -58,6 +58,24 @@ impl DataDir {
         make_private(path).map_err(at(path))?;
         let credentials = path.join("credentials");
         let key_pair = load_or_create_key_pair(&credentials).map_err(at(&credentials))?;
+        let config = Self::open_for(path, key_pair.clone())?;
+        Ok(Self {
+            credentials,
+            key_pair,
+            config,
+        })
+    }
+
+    /// Returns the configuration of a server on a directory for callers who hold `key_pair`, which
+    /// comes from elsewhere and is not kept in it.
+    ///
+    /// Blocks while fjall recovers its store.
+    ///
+    /// # Errors
+    ///
+    /// The first place that cannot be used. What was made until then stays.
+    pub fn open_for(path: &Path, key_pair: KeyPair) -> Result<Config, OpenError> {
+        make_private(path).map_err(at(path))?;
         let token_key = path.join("token-key");
         let key = load_or_create_token_key(&token_key).map_err(at(&token_key))?;
         let seed = random().map_err(at(path))?;
@@ -67,12 +85,7 @@ impl DataDir {
             source,
         })?;
         let service = Service::new(Arc::new(storage), key, seed);
-        let config = Config::new(service, key_pair.clone());
-        Ok(Self {
-            credentials,
-            key_pair,
-            config,
-        })
+        Ok(Config::new(service, key_pair))
     }
 
     /// Returns where the key pair is: what to show to people instead of it.

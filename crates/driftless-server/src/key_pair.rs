@@ -31,6 +31,16 @@ impl KeyPair {
         }
     }
 
+    /// Reads a key pair from an AWS shared credentials file that holds just one, of the default
+    /// profile.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, or [`io::ErrorKind::InvalidData`] if it is not such a file.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        parse(&fs::read_to_string(path)?)
+    }
+
     /// Returns the access key id, which is no secret.
     #[must_use]
     pub fn access_key_id(&self) -> &str {
@@ -89,7 +99,11 @@ impl fmt::Debug for KeyPair {
 /// Returns the key pair in a file, which is made with a random one if it is not there.
 pub(crate) fn load_or_create_key_pair(path: &Path) -> io::Result<KeyPair> {
     let text = load_or_create(path, || Ok(KeyPair::random()?.to_text()))?;
-    KeyPair::from_text(&text).ok_or_else(|| malformed("not a key pair of one default profile"))
+    parse(&text)
+}
+
+fn parse(text: &str) -> io::Result<KeyPair> {
+    KeyPair::from_text(text).ok_or_else(|| malformed("not a key pair of one default profile"))
 }
 
 /// Returns the key of tokens in a file, which is made with a random one if it is not there.
