@@ -1,10 +1,11 @@
 //! What changed in a dataset, as it becomes durable.
 //!
-//! A consumer that is slower than the changes gets, per key, the oldest value it has not seen replaced and the newest one:
-//! never an unbounded queue.
+//! A consumer that is slower than the changes gets, per key, the oldest value that it has not seen
+//! replaced and the newest one: never more than one change for each key, and no queue without end.
+//! Keys come in the order in which they first changed, so that none waits for ever behind another.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use driftless_document::{Document, Value};
 use tokio::sync::Notify;
@@ -41,31 +42,21 @@ pub struct Changes {
     queue: Arc<Queue>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    news: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    changes: BTreeMap<String, Change>,
-    is_over: bool,
-}
-
 impl Changes {
     /// Returns the next change, or `None` once the client is closed and all changes were taken.
     ///
-    /// Dropping the future loses nothing.
+    /// It needs no particular runtime. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Change> {
         let queue = Arc::clone(&self.queue);
         loop {
             // Asked for before looking, so that what comes in between wakes it.
             let news = queue.news.notified();
+            // In this order, for what came before the end is still given out.
+            let is_over = queue.lock().is_over;
             if let Some(change) = self.try_next() {
                 return Some(change);
             }
-            if queue.lock().is_over {
+            if is_over {
                 return None;
             }
             news.await;
@@ -74,30 +65,64 @@ impl Changes {
 
     /// Returns a change that is there already.
     pub fn try_next(&mut self) -> Option<Change> {
-        self.queue
-            .lock()
-            .changes
-            .pop_first()
-            .map(|(_, change)| change)
+        self.queue.lock().pop()
     }
 }
 
+/// What one consumer has not taken yet.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    changes: HashMap<String, Change>,
+    /// The keys of `changes`, in the order in which they first changed.
+    order: VecDeque<String>,
+    is_over: bool,
+}
+
 impl Queue {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, change: Change) {
-        let mut waiting = self.lock();
-        match waiting.changes.get_mut(&change.key) {
-            Some(earlier) => {
-                earlier.new = change.new;
-                earlier.origin = change.origin;
-            }
-            None => drop(waiting.changes.insert(change.key.clone(), change)),
-        }
-        drop(waiting);
+        self.lock().push(change);
         self.news.notify_one();
+    }
+
+    fn end(&self) {
+        self.lock().is_over = true;
+        self.news.notify_one();
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, change: Change) {
+        if let Some(earlier) = self.changes.get_mut(&change.key) {
+            earlier.new = change.new;
+            earlier.origin = change.origin;
+        } else {
+            self.order.push_back(change.key.clone());
+            self.changes.insert(change.key.clone(), change);
+        }
+    }
+
+    /// Takes the first change, passing over those that were taken back meanwhile.
+    fn pop(&mut self) -> Option<Change> {
+        while let Some(key) = self.order.pop_front() {
+            let change = self.changes.remove(&key);
+            if change
+                .as_ref()
+                .is_some_and(|change| change.old != change.new)
+            {
+                return change;
+            }
+        }
+        None
     }
 }
 
@@ -106,18 +131,22 @@ impl Queue {
 pub(crate) struct Listeners {
     queues: Vec<Weak<Queue>>,
     shown: HashMap<String, Value>,
+    is_over: bool,
 }
 
 impl Listeners {
     pub(crate) fn listen(&mut self, document: &Document) -> Changes {
+        let queue = Arc::new(Queue::default());
+        if self.is_over {
+            queue.end();
+            return Changes { queue };
+        }
         self.forget_the_gone();
         if self.queues.is_empty() {
-            let keys = document.state().keys().map(str::to_owned);
-            self.shown = keys
-                .filter_map(|key| Some((key.clone(), document.get(&key)?)))
-                .collect();
+            let keys = document.state().keys();
+            let values = keys.filter_map(|key| Some((key.to_owned(), document.get(key)?)));
+            self.shown = values.collect();
         }
-        let queue = Arc::new(Queue::default());
         self.queues.push(Arc::downgrade(&queue));
         Changes { queue }
     }
@@ -148,21 +177,81 @@ impl Listeners {
                 new,
                 origin,
             };
-            self.queues
-                .iter()
-                .filter_map(Weak::upgrade)
-                .for_each(|queue| queue.push(change.clone()));
+            let queues = self.queues.iter().filter_map(Weak::upgrade);
+            queues.for_each(|queue| queue.push(change.clone()));
         }
     }
 
+    /// Ends what all consumers hear, now and later.
     pub(crate) fn close(&mut self) {
-        for queue in self.queues.drain(..).filter_map(|queue| queue.upgrade()) {
-            queue.lock().is_over = true;
-            queue.news.notify_one();
-        }
+        self.is_over = true;
+        self.shown = HashMap::new();
+        let queues = self.queues.drain(..);
+        queues
+            .filter_map(|queue| queue.upgrade())
+            .for_each(|queue| queue.end());
     }
 
     fn forget_the_gone(&mut self) {
         self.queues.retain(|queue| queue.strong_count() > 0);
+        if self.queues.is_empty() {
+            self.shown = HashMap::new();
+        }
+    }
+}
+
+/// Nothing changes any more once all handles are gone.
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use driftless_document::Scalar;
+
+    use super::*;
+
+    fn change(key: &str, old: Option<i64>, new: Option<i64>) -> Change {
+        let value = |number| Value::Scalar(Scalar::Int(number));
+        Change {
+            key: key.to_owned(),
+            old: old.map(value),
+            new: new.map(value),
+            origin: Origin::Local,
+        }
+    }
+
+    fn check(pushed: &[Change], expected: &[Change]) {
+        let mut waiting = Waiting::default();
+        pushed
+            .iter()
+            .cloned()
+            .for_each(|change| waiting.push(change));
+        let popped: Vec<Change> = std::iter::from_fn(|| waiting.pop()).collect();
+        assert_eq!(popped, expected);
+        assert!(waiting.order.is_empty() && waiting.changes.is_empty());
+    }
+
+    #[test]
+    fn changes_of_one_key_become_one() {
+        let (first, second) = (change("a", Some(1), Some(2)), change("a", Some(2), None));
+        check(&[first, second], &[change("a", Some(1), None)]);
+    }
+
+    #[test]
+    fn key_that_changes_all_the_time_does_not_pass_another() {
+        let (z, a) = (change("z", None, Some(1)), change("a", None, Some(1)));
+        check(&[z.clone(), a.clone()], &[z, a]);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_no_change() {
+        let (there, back) = (change("a", Some(1), Some(2)), change("a", Some(2), Some(1)));
+        check(
+            &[there, back, change("b", None, Some(1))],
+            &[change("b", None, Some(1))],
+        );
     }
 }

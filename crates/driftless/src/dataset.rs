@@ -1,6 +1,8 @@
 //! A dataset in the hands of an app: a dictionary that can be read and edited offline, and synchronized.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use driftless_document::{Conflict, Document, Scalar, State, Value};
@@ -8,10 +10,11 @@ use driftless_merge::{Operation, RefusedEdit, Size};
 use driftless_wire::{DatasetName, Timestamp};
 
 use crate::changes::Changes;
-use crate::client::Shared;
+
 use crate::error::{PutError, SyncError};
 use crate::report::Report;
-use crate::slot::Slot;
+use crate::shared::Shared;
+use crate::slot::{Inner, Slot};
 
 /// One dictionary of one person, shared by all devices of that person.
 ///
@@ -166,9 +169,11 @@ impl Dataset {
         .map(drop)
     }
 
-    /// Makes several edits that become durable together and are synchronized together, or none of them if `run` fails.
+    /// Makes several edits that become durable together and are synchronized together, or none of
+    /// them if `run` fails or panics.
     ///
-    /// Other calls on the dataset wait meanwhile, so `run` must make none.
+    /// Other calls on the dataset wait meanwhile, so `run` must make none. At the start the state is
+    /// copied, so edits that need not stand together are cheaper alone.
     ///
     /// # Errors
     ///
@@ -178,29 +183,27 @@ impl Dataset {
         run: impl FnOnce(&mut Transaction<'_, '_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let now = self.shared.clock.now();
-        let mut failure = None;
         let made = self.slot.edit(&self.shared, |replica| {
-            let ran = replica.transaction(now, |inner| run(&mut Transaction { inner }));
-            match ran {
-                Ok((answer, made)) => Ok((Some(answer), made)),
-                Err(error) => {
-                    failure = Some(error);
-                    Ok((None, None))
+            replica.transaction(now, |inner| {
+                let run = AssertUnwindSafe(|| run(&mut Transaction { inner }));
+                match catch_unwind(run) {
+                    Ok(ran) => ran.map_err(Stopped::Failed),
+                    Err(panic) => Err(Stopped::Panicked(panic)),
                 }
-            }
+            })
         });
-        match (failure, made?) {
-            (Some(error), _) => Err(error),
-            (None, Some(answer)) => Ok(answer),
-            (None, None) => unreachable!("an edit without an answer has failed"),
-        }
+        made.map_err(|stopped| match stopped {
+            Stopped::Failed(error) => error,
+            // Everything was taken back, and the lock given free.
+            Stopped::Panicked(panic) => resume_unwind(panic),
+        })
     }
 
     /// Returns the changes from now on, local and remote.
     #[must_use]
     pub fn changes(&self) -> Changes {
         let mut inner = self.slot.lock();
-        let crate::slot::Inner {
+        let Inner {
             replica, listeners, ..
         } = &mut *inner;
         listeners.listen(replica.document())
@@ -226,8 +229,7 @@ impl Dataset {
     ///
     /// [`PutError`] if that cannot be kept.
     pub fn delete(&self) -> Result<(), PutError> {
-        let actor = self.shared.seeds.actor();
-        self.slot.delete(&self.shared, actor)
+        self.slot.delete(&self.shared, self.shared.seeds.actor())
     }
 
     /// Exchanges edits with the service: what others wrote comes here, what was written here goes there.
@@ -254,6 +256,18 @@ impl Dataset {
             let made = replica.edit(operation, now)?;
             Ok((made.is_some(), made))
         })
+    }
+}
+
+/// Why a transaction makes nothing.
+enum Stopped<E> {
+    Failed(E),
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl<E: From<PutError>> From<PutError> for Stopped<E> {
+    fn from(error: PutError) -> Self {
+        Self::Failed(error.into())
     }
 }
 

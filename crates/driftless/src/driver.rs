@@ -1,81 +1,62 @@
-//! Drives a session of the engine: disk work on blocking threads, requests through the transport, pauses by the timer.
+//! Drives a session of the engine: disk work on blocking threads, requests through the transport,
+//! pauses by the timer.
 //!
-//! An input and the commits it gives are one step under the dataset's lock, on a thread that runs to its end even if the
-//! future that waits for it is dropped. So no commit is ever left out, and dropping a synchronization is safe at any await:
-//! what is dropped is at most a request, whose outcome the next session finds out by listing.
+//! An input and the commits it gives are one *step* under the dataset's lock, on a thread that runs
+//! to its end even if the future that waits for it is dropped. So no commit is ever left out, and
+//! dropping a synchronization is safe at any await: what is dropped is at most a request, whose
+//! outcome the next session finds out by listing. The engine keeps the dropped session until the
+//! next one begins; a step of it that comes late is told apart by its number.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_merge::{Failure, Input, Output, SessionError, Summary};
 use driftless_transport::{ExchangeError, Exchanged};
-use driftless_wire::{ErrorCode, Request, Response};
-use tokio::sync::Mutex;
-use tracing::Instrument;
+use driftless_wire::{ErrorCode, Operation, Request, Response};
+use tokio::runtime::Handle;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::changes::Origin;
-use crate::client::Shared;
-use crate::error::{PutError, SyncError};
-use crate::report::{Report, Traffic};
+use crate::error::SyncError;
+use crate::report::{Outcome, Report, Traffic};
+use crate::shared::Shared;
 use crate::slot::Slot;
-
-/// Whose turn it is: one session at a time, and calls that wait share the next one.
-#[derive(Debug, Default)]
-pub(crate) struct Turns {
-    running: Mutex<()>,
-    begun: AtomicU64,
-    last: StdMutex<Option<(u64, Result<Report, SyncError>)>>,
-}
-
-impl Turns {
-    /// Returns how the last session ended, if it began after this many others had.
-    fn ended_after(&self, begun: u64) -> Option<Result<Report, SyncError>> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref()
-            .filter(|(number, _)| *number > begun)
-            .map(|(_, result)| result.clone())
-    }
-}
 
 pub(crate) async fn synchronize(
     shared: &Arc<Shared>,
     slot: &Arc<Slot>,
 ) -> Result<Report, SyncError> {
-    if tokio::runtime::Handle::try_current().is_err() {
+    if Handle::try_current().is_err() {
         return Err(SyncError::NoRuntime);
     }
     shared.transport()?;
-    let begun = slot.turns.begun.load(Ordering::SeqCst);
-    let running = slot.turns.running.lock().await;
-    if let Some(result) = slot.turns.ended_after(begun) {
-        return result;
-    }
-    let number = slot.turns.begun.fetch_add(1, Ordering::SeqCst) + 1;
-    let span = tracing::info_span!(
-        "synchronize",
-        dataset = %slot.name(),
-        requests = tracing::field::Empty,
-        bytes_up = tracing::field::Empty,
-        bytes_down = tracing::field::Empty,
-        changed_here = tracing::field::Empty,
-        changed_there = tracing::field::Empty,
-        conflicts = tracing::field::Empty,
-        outcome = tracing::field::Empty,
-    );
-    let result = run(shared, slot, number).instrument(span.clone()).await;
-    tell(&span, &result);
-    *slot
-        .turns
-        .last
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = Some((number, result.clone()));
-    drop(running);
-    result
+    let session = |number| async move {
+        let span = session_span(slot);
+        let result = run(shared, slot, number).instrument(span.clone()).await;
+        tell(&span, &result);
+        result
+    };
+    shared.until_closed(slot.turns.take(session)).await
 }
 
-fn tell(span: &tracing::Span, result: &Result<Report, SyncError>) {
-    match result {
+fn session_span(slot: &Slot) -> Span {
+    tracing::info_span!(
+        "synchronize",
+        dataset = %slot.name(),
+        requests = Empty,
+        bytes_up = Empty,
+        bytes_down = Empty,
+        changed_here = Empty,
+        changed_there = Empty,
+        conflicts = Empty,
+        outcome = Empty,
+        error = Empty,
+    )
+}
+
+fn tell(span: &Span, result: &Result<Report, SyncError>) {
+    let outcome = match result {
         Ok(report) => {
             span.record("requests", report.requests);
             span.record("bytes_up", report.bytes_up);
@@ -83,16 +64,17 @@ fn tell(span: &tracing::Span, result: &Result<Report, SyncError>) {
             span.record("changed_here", report.changed_here.len());
             span.record("changed_there", report.changed_there.len());
             span.record("conflicts", report.conflicts);
-            let outcome = match report.outcome {
-                crate::Outcome::Synced => "synced",
-                crate::Outcome::Full(_) => "full",
-            };
-            span.record("outcome", outcome);
+            match report.outcome {
+                Outcome::Synced => "synced",
+                Outcome::Full(_) => "full",
+            }
         }
-        Err(_) => {
-            span.record("outcome", "failed");
+        Err(error) => {
+            span.record("error", tracing::field::display(error));
+            "failed"
         }
-    }
+    };
+    span.record("outcome", outcome);
 }
 
 /// What a step of a session leaves to be done outside.
@@ -100,71 +82,64 @@ enum Step {
     Send(Request),
     Wait(Duration),
     Done(Result<Summary, SyncError>),
-}
-
-/// Ends the session in the engine when the future that drives it is dropped or done.
-struct Abandon<'a> {
-    slot: &'a Slot,
-    number: u64,
-}
-
-impl Drop for Abandon<'_> {
-    fn drop(&mut self) {
-        let mut inner = self.slot.lock();
-        if inner.session == self.number {
-            inner.replica.abandon();
-        }
-    }
+    /// The dataset was deleted meanwhile, or a later session has begun.
+    Abandoned,
 }
 
 async fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64) -> Result<Report, SyncError> {
-    let guard = Abandon { slot, number };
-    let mut traffic = Traffic::default();
-    let mut failure: Option<Arc<ExchangeError>> = None;
+    let mut exchanges = Exchanges::default();
     let mut input = Input::Begin(shared.seeds.seed());
     loop {
-        let (step_shared, step_slot) = (Arc::clone(shared), Arc::clone(slot));
-        let stepping =
-            tokio::task::spawn_blocking(move || step(&step_shared, &step_slot, number, input));
-        input = match stepping.await.map_err(|_| SyncError::Panicked)? {
+        input = match next_step(shared, slot, number, input).await? {
             Step::Wait(time) => {
                 shared.timer.sleep(time).await;
                 Input::Waited
             }
             Step::Send(request) => {
-                let answer = shared.transport()?.exchange(request.clone()).await;
-                answered(&request, answer, &mut traffic, &mut failure)?
+                let operation = request.operation();
+                let answer = shared.transport()?.exchange(request).await;
+                exchanges.input(operation, answer)?
             }
-            Step::Done(result) => {
-                drop(guard);
-                return match (result, failure) {
-                    (Err(SyncError::Session(error)), Some(failure))
-                        if matches!(*error, SessionError::Request) =>
-                    {
-                        Err(SyncError::Request(failure))
-                    }
-                    (result, _) => result.map(|summary| Report::of(summary, traffic)),
-                };
-            }
+            Step::Abandoned => Input::Begin(shared.seeds.seed()),
+            Step::Done(result) => return exchanges.conclude(result),
         };
     }
 }
 
-/// Gives one input to the engine and does all that must be done on the spot: commits, in their order.
-fn step(shared: &Shared, slot: &Slot, number: u64, input: Input) -> Step {
-    let mut inner = slot.lock();
-    if inner.broken {
-        return Step::Done(Err(SyncError::Broken));
+/// Makes a step on a blocking thread.
+async fn next_step(
+    shared: &Arc<Shared>,
+    slot: &Arc<Slot>,
+    number: u64,
+    input: Input,
+) -> Result<Step, SyncError> {
+    let (shared, slot, span) = (Arc::clone(shared), Arc::clone(slot), Span::current());
+    let stepping = move || span.in_scope(|| step(&shared, &slot, number, input));
+    tokio::task::spawn_blocking(stepping)
+        .await
+        .map_err(|error| {
+            if error.is_panic() {
+                SyncError::Panicked
+            } else {
+                // The runtime is shutting down and begins nothing any more.
+                SyncError::NoRuntime
+            }
+        })
+}
+
+/// Gives one input to the engine and does all that must be done on the spot: commits, in their
+/// order.
+fn step(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64, input: Input) -> Step {
+    let mut inner = match slot.writable() {
+        Ok(inner) => inner,
+        Err(refusal) => return Step::Done(Err(refusal.into())),
+    };
+    // Of two sessions that begin, the first one's future was dropped, and its step may come last.
+    let begins = matches!(input, Input::Begin(_)) && number > inner.session;
+    if !begins && number != inner.session {
+        return Step::Abandoned;
     }
-    if shared.check_open().is_err() {
-        return Step::Done(Err(SyncError::Closed));
-    }
-    if matches!(input, Input::Begin(_)) {
-        inner.session = number;
-    } else if inner.session != number {
-        // A later session has begun: this one's future was dropped, and nobody waits for its answer.
-        return Step::Done(Err(SyncError::Closed));
-    }
+    inner.session = number;
     inner.replica.handle(shared.clock.now(), input);
     while let Some(output) = inner.replica.poll() {
         match output {
@@ -179,47 +154,76 @@ fn step(shared: &Shared, slot: &Slot, number: u64, input: Input) -> Step {
             Output::Update(request) => return Step::Send(Request::UpdateRecords(request)),
             Output::Delete(request) => return Step::Send(Request::DeleteDataset(request)),
             Output::Wait(time) => return Step::Wait(time),
-            Output::Done(result) => return Step::Done(result.map_err(SyncError::from)),
-            other => unreachable!("an output that the driver does not know: {other:?}"),
+            Output::Done(result) => {
+                slot.fold_if_long(shared, inner);
+                return Step::Done(result.map_err(SyncError::from));
+            }
+            _ => unreachable!("the engine and its driver are of one version"),
         }
     }
-    unreachable!("a session asks for something or is done")
+    // Only a session that was abandoned has nothing to say to an input.
+    Step::Abandoned
 }
 
-/// Turns an exchange into the engine's next input, and remembers what failed.
-fn answered(
-    request: &Request,
-    answer: Result<Exchanged, ExchangeError>,
-    traffic: &mut Traffic,
-    failure: &mut Option<Arc<ExchangeError>>,
-) -> Result<Input, SyncError> {
-    let answer = match answer {
-        Ok(exchanged) => {
-            traffic.requests += exchanged.requests;
-            traffic.bytes_up += exchanged.bytes_up;
-            traffic.bytes_down += exchanged.bytes_down;
-            Ok(exchanged.response)
+/// The requests of a session: what they cost, and why the last that failed did.
+#[derive(Debug, Default)]
+struct Exchanges {
+    traffic: Traffic,
+    failure: Option<Arc<ExchangeError>>,
+}
+
+impl Exchanges {
+    /// Turns the end of an exchange into the engine's next input.
+    fn input(
+        &mut self,
+        operation: Operation,
+        answer: Result<Exchanged, ExchangeError>,
+    ) -> Result<Input, SyncError> {
+        let exchanged = match answer {
+            Ok(exchanged) => exchanged,
+            Err(error) => return Ok(self.failed(operation, error)),
+        };
+        self.traffic.requests += exchanged.requests;
+        self.traffic.bytes_up += exchanged.bytes_up;
+        self.traffic.bytes_down += exchanged.bytes_down;
+        match (operation, exchanged.response) {
+            (Operation::ListRecords, Response::ListRecords(page)) => Ok(Input::Listed(Ok(page))),
+            (Operation::UpdateRecords, Response::UpdateRecords(done)) => {
+                Ok(Input::Updated(Ok(done)))
+            }
+            (Operation::DeleteDataset, Response::DeleteDataset(_)) => Ok(Input::Deleted(Ok(()))),
+            _ => Err(SyncError::WrongAnswer),
         }
-        Err(error) => {
-            traffic.requests += 1;
-            let kind = failure_of(&error);
-            *failure = Some(Arc::new(error));
-            Err(kind)
+    }
+
+    fn failed(&mut self, operation: Operation, error: ExchangeError) -> Input {
+        self.traffic.requests += 1;
+        let failure = failure_of(&error);
+        let is_gone = error
+            .api()
+            .is_some_and(|api| api.code == ErrorCode::ResourceNotFound);
+        self.failure = Some(Arc::new(error));
+        match operation {
+            Operation::ListRecords => Input::Listed(Err(failure)),
+            Operation::UpdateRecords => Input::Updated(Err(failure)),
+            // What is not there any more is deleted.
+            _ if is_gone => Input::Deleted(Ok(())),
+            _ => Input::Deleted(Err(failure)),
         }
-    };
-    match (request, answer) {
-        (Request::ListRecords(_), Ok(Response::ListRecords(page))) => Ok(Input::Listed(Ok(page))),
-        (Request::ListRecords(_), Err(kind)) => Ok(Input::Listed(Err(kind))),
-        (Request::UpdateRecords(_), Ok(Response::UpdateRecords(done))) => {
-            Ok(Input::Updated(Ok(done)))
+    }
+
+    /// Turns the end of the session into the answer of the call: the engine knows that a request
+    /// failed, and this knows why.
+    fn conclude(self, result: Result<Summary, SyncError>) -> Result<Report, SyncError> {
+        match (result, self.failure) {
+            (Ok(summary), _) => Ok(Report::of(summary, self.traffic)),
+            (Err(SyncError::Session(error)), Some(failure))
+                if matches!(*error, SessionError::Request) =>
+            {
+                Err(SyncError::Request(failure))
+            }
+            (Err(error), _) => Err(error),
         }
-        (Request::UpdateRecords(_), Err(kind)) => Ok(Input::Updated(Err(kind))),
-        (Request::DeleteDataset(_), Ok(Response::DeleteDataset(_))) => Ok(Input::Deleted(Ok(()))),
-        (Request::DeleteDataset(_), Err(_)) if is_not_found(failure.as_deref()) => {
-            Ok(Input::Deleted(Ok(())))
-        }
-        (Request::DeleteDataset(_), Err(kind)) => Ok(Input::Deleted(Err(kind))),
-        _ => Err(SyncError::WrongAnswer),
     }
 }
 
@@ -229,36 +233,5 @@ fn failure_of(error: &ExchangeError) -> Failure {
         Some(api) if api.code == ErrorCode::ResourceConflict => Failure::Conflict,
         _ if error.outcome_unknown() => Failure::OutcomeUnknown,
         _ => Failure::Refused,
-    }
-}
-
-fn is_not_found(error: Option<&ExchangeError>) -> bool {
-    error
-        .and_then(ExchangeError::api)
-        .is_some_and(|api| api.code == ErrorCode::ResourceNotFound)
-}
-
-impl Slot {
-    pub(crate) fn delete(
-        self: &Arc<Self>,
-        shared: &Arc<Shared>,
-        actor: driftless_document::Actor,
-    ) -> Result<(), PutError> {
-        shared.check_open().map_err(|()| PutError::Closed)?;
-        let mut inner = self.lock();
-        if inner.broken {
-            return Err(PutError::Broken);
-        }
-        let keys = inner
-            .replica
-            .document()
-            .state()
-            .keys()
-            .map(str::to_owned)
-            .collect();
-        let commit = inner.replica.delete(actor);
-        inner.keep(shared, commit).map_err(PutError::Store)?;
-        inner.tell(&keys, Origin::Local);
-        Ok(())
     }
 }

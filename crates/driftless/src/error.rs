@@ -17,6 +17,18 @@ pub enum OpenError {
     /// The store cannot be opened: in use by another process, of a later version, no store, or the disk failed.
     #[error(transparent)]
     Store(#[from] driftless_store::OpenError),
+    /// The store belongs to another identity pool, and nothing in it was touched: give each pool a store of its own.
+    #[error("the store belongs to the identity pool {found}")]
+    OtherPool {
+        /// The pool that the store belongs to.
+        found: String,
+    },
+    /// The store is open and cannot be read. Trying again may help, unless it is damaged.
+    #[error("the store cannot be read")]
+    Read(#[from] RecoverError),
+    /// The store is open and takes no writes.
+    #[error("the store cannot be written")]
+    Write(#[from] CommitError),
     /// The system gives no random bytes, and without them op ids would not be unique.
     #[error("the system gives no random bytes")]
     NoRandomness,
@@ -31,15 +43,33 @@ pub enum DatasetError {
     Name(#[from] IdError),
     /// The store cannot read it. Other datasets stay usable; if it is damaged, see [`Client::set_aside`](crate::Client::set_aside).
     #[error("the store cannot read the dataset")]
-    Store(#[from] RecoverError),
+    Store(#[source] RecoverError),
     /// Its rows are whole but not understood: damaged before they were written, or of a later version.
     #[error("the rows of the dataset make no sense")]
     Rows(#[from] ReplicaError),
-    /// The dataset took a new author after the store had lost its tail, and that could not be kept.
-    #[error("the store cannot keep the new author of the dataset")]
-    Commit(#[from] CommitError),
+    /// The store cannot set the dataset aside.
+    #[error("the store cannot set the dataset aside")]
+    SetAside(#[source] CommitError),
     /// The client was closed.
     #[error("the client is closed")]
+    Closed,
+}
+
+impl From<RecoverError> for DatasetError {
+    fn from(error: RecoverError) -> Self {
+        match error {
+            RecoverError::Closed => Self::Closed,
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// Why a dataset takes no edits, whatever they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Memory ran ahead of the disk.
+    Broken,
+    /// The client was closed, or the dataset set aside.
     Closed,
 }
 
@@ -57,9 +87,18 @@ pub enum PutError {
     /// An earlier edit could not be kept: close the client and open it again.
     #[error("the dataset takes no more edits since one could not be kept")]
     Broken,
-    /// The client was closed.
-    #[error("the client is closed")]
+    /// The client was closed, or the dataset was set aside and this is a handle from before.
+    #[error("the dataset is closed")]
     Closed,
+}
+
+impl From<Refusal> for PutError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Broken => Self::Broken,
+            Refusal::Closed => Self::Closed,
+        }
+    }
 }
 
 /// Why a synchronization failed.
@@ -68,7 +107,8 @@ pub enum PutError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
-    /// It was called outside of a tokio runtime.
+    /// It was called outside of a tokio runtime, or in one that is shutting down. The runtime needs what the transport
+    /// needs; tokio's own is built with `enable_all`.
     #[error("there is no tokio runtime")]
     NoRuntime,
     /// The client was built without a transport.
@@ -89,8 +129,8 @@ pub enum SyncError {
     /// An earlier edit could not be kept: close the client and open it again.
     #[error("the dataset takes no more edits since one could not be kept")]
     Broken,
-    /// The client was closed.
-    #[error("the client is closed")]
+    /// The client was closed, perhaps while the session ran, or the dataset was set aside.
+    #[error("the dataset is closed")]
     Closed,
     /// A panic ended the session; the dataset takes no more edits until the client is opened again.
     #[error("the session panicked")]
@@ -98,6 +138,15 @@ pub enum SyncError {
     /// The service answered another question than was asked.
     #[error("the answer belongs to another operation")]
     WrongAnswer,
+}
+
+impl From<Refusal> for SyncError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Broken => Self::Broken,
+            Refusal::Closed => Self::Closed,
+        }
+    }
 }
 
 impl From<SessionError> for SyncError {

@@ -8,6 +8,7 @@ pub use driftless_store as store;
 pub use driftless_transport as transport;
 pub use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
 
+mod builder;
 mod changes;
 mod client;
 mod dataset;
@@ -16,10 +17,13 @@ mod error;
 mod recorder;
 mod report;
 mod seeds;
+mod shared;
 mod slot;
+mod turns;
 
+pub use builder::ClientBuilder;
 pub use changes::{Change, Changes, Origin};
-pub use client::{Client, ClientBuilder};
+pub use client::Client;
 pub use dataset::{Dataset, Transaction};
 pub use error::{CloseError, DatasetError, OpenError, PutError, SyncError};
 pub use recorder::Recorder;

@@ -1,19 +1,26 @@
 //! One open dataset: its replica, who listens, and whose turn it is to synchronize.
 //!
-//! The rule: whatever changes the replica is made durable under the same lock, so that memory and disk have one order. A
-//! dataset whose memory ran ahead of the disk for good is *broken*: it takes no more edits until it is opened again.
+//! The rule: whatever changes the replica is made durable under the same lock, so that memory and
+//! disk have one order. A dataset whose memory ran ahead of the disk for good is *broken*: it takes
+//! no more edits until it is opened again.
+//!
+//! What the replica may do is decided under that lock too: a client that closes waits for the
+//! commit in the making, and none follows.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use driftless_document::{Actor, Edit};
 use driftless_merge::{Commit, LocalEdit, Replica};
 use driftless_store::CommitError;
 use driftless_wire::DatasetName;
 
 use crate::changes::{Listeners, Origin};
-use crate::client::Shared;
-use crate::driver::Turns;
-use crate::error::PutError;
+use crate::error::{PutError, Refusal};
+use crate::shared::Shared;
+use crate::turns::Turns;
 
+/// A dataset that a client has open.
 #[derive(Debug)]
 pub(crate) struct Slot {
     name: DatasetName,
@@ -26,10 +33,12 @@ pub(crate) struct Slot {
 pub(crate) struct Inner {
     pub(crate) replica: Replica,
     pub(crate) listeners: Listeners,
-    /// Why the dataset takes no more edits.
-    pub(crate) broken: bool,
-    /// Which session the replica runs.
+    /// The number of the session that began last.
     pub(crate) session: u64,
+    /// Why the dataset takes no more edits.
+    refusal: Option<Refusal>,
+    /// A thread that folds is under way.
+    folding: bool,
 }
 
 impl Slot {
@@ -37,8 +46,9 @@ impl Slot {
         let inner = Inner {
             replica,
             listeners: Listeners::default(),
-            broken: false,
             session: 0,
+            refusal: None,
+            folding: false,
         };
         Self {
             name,
@@ -51,28 +61,33 @@ impl Slot {
         &self.name
     }
 
-    /// Locks the replica. A panic while it was locked breaks the dataset, since memory may have run ahead of the disk.
+    /// Locks the replica for reading.
+    ///
+    /// A panic while it was locked breaks the dataset, since memory may have run ahead of the disk.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner
             .lock()
             .unwrap_or_else(|poisoned: PoisonError<_>| {
+                self.inner.clear_poison();
                 let mut inner = poisoned.into_inner();
-                inner.broken = true;
+                inner.refusal.get_or_insert(Refusal::Broken);
                 inner
             })
     }
 
+    /// Locks the replica for a change of it.
+    pub(crate) fn writable(&self) -> Result<MutexGuard<'_, Inner>, Refusal> {
+        let inner = self.lock();
+        inner.refusal.map_or(Ok(inner), Err)
+    }
+
     /// Makes an edit and makes it durable; listeners and the recorder hear of it after that.
-    pub(crate) fn edit<T>(
+    pub(crate) fn edit<T, E: From<PutError>>(
         self: &Arc<Self>,
         shared: &Arc<Shared>,
-        edit: impl FnOnce(&mut Replica) -> Result<(T, Option<LocalEdit>), PutError>,
-    ) -> Result<T, PutError> {
-        shared.check_open().map_err(|()| PutError::Closed)?;
-        let mut inner = self.lock();
-        if inner.broken {
-            return Err(PutError::Broken);
-        }
+        edit: impl FnOnce(&mut Replica) -> Result<(T, Option<LocalEdit>), E>,
+    ) -> Result<T, E> {
+        let mut inner = self.writable().map_err(PutError::from)?;
         if inner.replica.wants_document()
             && let Some(document) = shared.document(inner.replica.key())
         {
@@ -83,51 +98,58 @@ impl Slot {
         inner.keep(shared, made.commit).map_err(PutError::Store)?;
         inner.record(shared, &self.name, &made.edit);
         inner.tell(&made.changed, Origin::Local);
-        let wants_fold = inner.replica.wants_fold();
-        drop(inner);
-        if wants_fold {
-            self.fold_aside(shared);
-        }
+        self.fold_if_long(shared, inner);
         Ok(answer)
     }
 
-    /// Replaces a long log by a snapshot, on a thread of its own. If that fails, the log stays long.
-    fn fold_aside(self: &Arc<Self>, shared: &Arc<Shared>) {
+    /// Empties the dataset. A session that runs is abandoned; its driver begins another one.
+    pub(crate) fn delete(&self, shared: &Shared, actor: Actor) -> Result<(), PutError> {
+        let mut inner = self.writable()?;
+        let keys = inner
+            .replica
+            .document()
+            .state()
+            .keys()
+            .map(str::to_owned)
+            .collect();
+        let commit = inner.replica.delete(actor);
+        inner.keep(shared, commit).map_err(PutError::Store)?;
+        inner.tell(&keys, Origin::Local);
+        Ok(())
+    }
+
+    /// Replaces a log that has grown long by a snapshot, on a thread of its own.
+    ///
+    /// If that fails the log stays long, and the next edit or session tries again.
+    pub(crate) fn fold_if_long(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        mut inner: MutexGuard<'_, Inner>,
+    ) {
+        if inner.folding || !inner.replica.wants_fold() {
+            return;
+        }
         let (slot, shared) = (Arc::clone(self), Arc::clone(shared));
-        let folding = move || slot.fold(&shared);
-        // Without a thread the log grows until the next edit finds one.
-        drop(
-            std::thread::Builder::new()
-                .name("driftless-fold".to_owned())
-                .spawn(folding),
-        );
+        let thread = std::thread::Builder::new().name("driftless-fold".to_owned());
+        inner.folding = thread.spawn(move || slot.fold(&shared)).is_ok();
     }
 
     fn fold(&self, shared: &Shared) {
         let mut inner = self.lock();
-        if !inner.broken && inner.replica.wants_fold() && shared.check_open().is_ok() {
-            let commit = inner.replica.fold();
-            // The failure of a commit breaks the dataset, and the next edit says so.
-            drop(inner.keep(shared, commit));
-        }
+        inner.folding = false;
+        inner.fold(shared);
     }
 
-    /// Ends the dataset on this client; edits are refused from now on.
-    pub(crate) fn break_off(&self) {
-        let mut inner = self.lock();
-        inner.broken = true;
-        inner.replica.abandon();
-        inner.listeners.close();
+    /// Ends the dataset for all handles: edits are refused from now on.
+    pub(crate) fn end(&self) {
+        self.lock().end();
     }
 
+    /// Ends the dataset and spares the next start a long log.
     pub(crate) fn close(&self, shared: &Shared) {
         let mut inner = self.lock();
-        if !inner.broken && inner.replica.wants_fold() {
-            let commit = inner.replica.fold();
-            drop(inner.keep(shared, commit));
-        }
-        inner.replica.abandon();
-        inner.listeners.close();
+        inner.fold(shared);
+        inner.end();
     }
 }
 
@@ -138,23 +160,32 @@ impl Inner {
             .store
             .commit(commit, shared.durability)
             .map_err(|error| {
-                self.broken = true;
+                self.refusal = Some(Refusal::Broken);
                 Arc::new(error)
             })
     }
 
-    pub(crate) fn record(
-        &self,
-        shared: &Shared,
-        name: &DatasetName,
-        edit: &driftless_document::Edit,
-    ) {
+    pub(crate) fn record(&self, shared: &Shared, name: &DatasetName, edit: &Edit) {
         if let Some(recorder) = &shared.recorder {
             recorder.record(name, edit);
         }
     }
 
-    pub(crate) fn tell(&mut self, keys: &std::collections::BTreeSet<String>, origin: Origin) {
+    pub(crate) fn tell(&mut self, keys: &BTreeSet<String>, origin: Origin) {
         self.listeners.tell(keys, self.replica.document(), origin);
+    }
+
+    fn fold(&mut self, shared: &Shared) {
+        if self.refusal.is_none() && self.replica.wants_fold() {
+            let commit = self.replica.fold();
+            // The failure of a commit breaks the dataset, and the next edit says so.
+            drop(self.keep(shared, commit));
+        }
+    }
+
+    fn end(&mut self) {
+        self.refusal = Some(Refusal::Closed);
+        self.replica.abandon();
+        self.listeners.close();
     }
 }

@@ -1,0 +1,191 @@
+//! Opening a client: where its data are, whose they are, how the service is reached.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use driftless_merge::{Durability, Owner};
+use driftless_record::Limits;
+use driftless_store::{DiskStore, Store};
+use driftless_transport::{Clock, SystemClock, Timer, TokioTimer, Transport};
+use driftless_wire::{IdentityId, IdentityPoolId};
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::error::OpenError;
+use crate::recorder::Recorder;
+use crate::seeds::Seeds;
+use crate::shared::Shared;
+
+/// The setting of the store that names the identity pool whose data it keeps.
+const POOL_SETTING: &str = "identity-pool";
+
+/// Opens a [`Client`].
+#[must_use]
+pub struct ClientBuilder {
+    place: Place,
+    pool: Option<IdentityPoolId>,
+    owner: Owner,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Arc<dyn Clock>,
+    timer: Arc<dyn Timer>,
+    seed: Option<[u8; 32]>,
+    durability: Durability,
+    limits: Limits,
+    recorder: Option<Arc<dyn Recorder>>,
+}
+
+/// Where the store is.
+pub(crate) enum Place {
+    Directory(PathBuf),
+    Store(Arc<dyn Store>),
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("pool", &self.pool)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(place: Place) -> Self {
+        Self {
+            place,
+            pool: None,
+            owner: Owner::Local,
+            transport: None,
+            clock: Arc::new(SystemClock),
+            timer: Arc::new(TokioTimer),
+            seed: None,
+            durability: Durability::Disk,
+            limits: Limits::default(),
+            recorder: None,
+        }
+    }
+
+    /// Names the identity pool. It must be given; a store belongs to the first one it was opened for.
+    pub fn pool(self, pool: IdentityPoolId) -> Self {
+        Self {
+            pool: Some(pool),
+            ..self
+        }
+    }
+
+    /// Names the identity whose data these are. Data are kept per identity; without one they belong to whoever uses the
+    /// device, and cannot be synchronized.
+    pub fn identity(self, identity: IdentityId) -> Self {
+        Self {
+            owner: Owner::Identity(identity),
+            ..self
+        }
+    }
+
+    /// Sets how the service is reached; without a transport everything but [`Dataset::synchronize`](crate::Dataset::synchronize) works.
+    pub fn transport(self, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            transport: Some(transport),
+            ..self
+        }
+    }
+
+    /// Sets what an acknowledged edit survives.
+    ///
+    /// The default, [`Durability::Disk`], waits for the disk at each edit, some 0.1 to 10 ms; it survives a loss of power.
+    /// [`Durability::Buffered`] takes microseconds and survives the end of the process, but not of the system.
+    pub fn durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+
+    /// Sets what a dataset may hold; the default is the strict reading of Cognito's "1 MB".
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Sets the clock, which is only shown to people and never decides anything.
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Sets how time-outs and pauses between attempts are waited for.
+    pub fn timer(self, timer: Arc<dyn Timer>) -> Self {
+        Self { timer, ..self }
+    }
+
+    /// Sets the seed of all random choices. It must never be used twice with real data: op ids would collide.
+    pub fn seed(self, seed: [u8; 32]) -> Self {
+        Self {
+            seed: Some(seed),
+            ..self
+        }
+    }
+
+    /// Sets who sees every edit.
+    pub fn recorder(self, recorder: Arc<dyn Recorder>) -> Self {
+        Self {
+            recorder: Some(recorder),
+            ..self
+        }
+    }
+
+    /// Opens the store, which waits for the disk. It needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; a store that another process uses, or that belongs to another pool, keeps all
+    /// that is in it.
+    pub fn open(self) -> Result<Client, OpenError> {
+        let pool = self.pool.ok_or(OpenError::NoPool)?;
+        let seed = self.seed.map_or_else(random_seed, Ok)?;
+        let (store, lost_tail): (Arc<dyn Store>, bool) = match self.place {
+            Place::Store(store) => (store, false),
+            Place::Directory(path) => {
+                let opened = DiskStore::open(path)?;
+                (Arc::new(opened.store), opened.report.lost_tail())
+            }
+        };
+        claim(&*store, &pool)?;
+        let shared = Shared {
+            store,
+            transport: self.transport,
+            clock: self.clock,
+            timer: self.timer,
+            seeds: Seeds::new(seed),
+            durability: self.durability,
+            recorder: self.recorder,
+            pool,
+            owner: self.owner,
+            limits: self.limits,
+            slots: Mutex::default(),
+            closed: watch::Sender::new(false),
+        };
+        if lost_tail {
+            shared.reincarnate()?;
+        }
+        Ok(Client {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+fn random_seed() -> Result<[u8; 32], OpenError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| OpenError::NoRandomness)?;
+    Ok(seed)
+}
+
+/// Checks that the store belongs to a pool; one that belongs to none yet does from now on.
+fn claim(store: &dyn Store, pool: &IdentityPoolId) -> Result<(), OpenError> {
+    match store.setting(POOL_SETTING)? {
+        Some(found) if found == pool.as_str().as_bytes() => Ok(()),
+        Some(found) => Err(OpenError::OtherPool {
+            found: String::from_utf8_lossy(&found).into_owned(),
+        }),
+        None => {
+            let value = pool.as_str().as_bytes();
+            Ok(store.set_setting(POOL_SETTING, Some(value), Durability::Disk)?)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What all datasets of a client use, and whether the client is open.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use driftless_merge::{DatasetKey, Durability, Owner, Replica};
+use driftless_record::Limits;
+use driftless_store::Store;
+use driftless_transport::{Clock, Timer, Transport};
+use driftless_wire::{DatasetName, IdentityPoolId};
+use tokio::sync::watch;
+
+use crate::error::{DatasetError, OpenError, SyncError};
+use crate::recorder::Recorder;
+use crate::seeds::Seeds;
+use crate::slot::Slot;
+
+/// Whatever a dataset needs beside itself.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timer: Arc<dyn Timer>,
+    pub(crate) seeds: Seeds,
+    pub(crate) durability: Durability,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    pub(crate) pool: IdentityPoolId,
+    pub(crate) owner: Owner,
+    pub(crate) limits: Limits,
+    /// The datasets that are open, each once.
+    pub(crate) slots: Mutex<HashMap<DatasetName, Arc<Slot>>>,
+    /// Whether the client was closed; it changes under the lock of `slots`.
+    pub(crate) closed: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Waits for the call, but not longer than the client is open.
+    pub(crate) async fn until_closed<T>(
+        &self,
+        call: impl Future<Output = Result<T, SyncError>>,
+    ) -> Result<T, SyncError> {
+        let mut closed = self.closed.subscribe();
+        tokio::select! {
+            biased;
+            result = call => result,
+            _ = closed.wait_for(|closed| *closed) => Err(SyncError::Closed),
+        }
+    }
+
+    pub(crate) fn transport(&self) -> Result<&Arc<dyn Transport>, SyncError> {
+        if self.is_closed() {
+            return Err(SyncError::Closed);
+        }
+        self.transport.as_ref().ok_or(SyncError::NoTransport)
+    }
+
+    pub(crate) fn slots(&self) -> MutexGuard<'_, HashMap<DatasetName, Arc<Slot>>> {
+        // A slot is put in or taken out whole, so a panic leaves nothing half done.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn key(&self, name: &DatasetName) -> DatasetKey {
+        DatasetKey::new(self.owner.clone(), name.clone())
+    }
+
+    /// Returns a dataset as the store has it, or a new one.
+    pub(crate) fn replica(&self, name: &DatasetName) -> Result<Replica, DatasetError> {
+        let (key, pool) = (self.key(name), self.pool.clone());
+        match self.store.recover(&key)? {
+            Some(recovered) => Ok(Replica::recover(key, pool, self.limits, recovered)?),
+            None => Ok(Replica::new(key, pool, self.limits, self.seeds.actor())),
+        }
+    }
+
+    /// Gives all datasets in the store, whosever they are, new authors.
+    ///
+    /// A store that lost its tail does not know which op ids it gave out and sent. One that cannot
+    /// be read is passed over: it cannot be edited either.
+    pub(crate) fn reincarnate(&self) -> Result<(), OpenError> {
+        for owner in self.store.owners()? {
+            for name in self.store.datasets(&owner)? {
+                let key = DatasetKey::new(owner.clone(), name);
+                let Ok(Some(recovered)) = self.store.recover(&key) else {
+                    continue;
+                };
+                let replica = Replica::recover(key, self.pool.clone(), self.limits, recovered);
+                let Ok(mut replica) = replica else { continue };
+                let commit = replica.reincarnate(self.seeds.actor());
+                self.store.commit(commit, Durability::Disk)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the saved document of a dataset; one that cannot be read is built anew from the
+    /// state.
+    pub(crate) fn document(&self, key: &DatasetKey) -> Option<Vec<u8>> {
+        self.store.document(key).ok().flatten()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("pool", &self.pool)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
+}
