@@ -1,2 +1,57 @@
-//! The command line of Driftless: datasets, sync, a self-hosted service and a demonstration
-fn main() {}
+//! The command line of Driftless: datasets, sync, a self-hosted service and a demonstration.
+//!
+//! What stands here parses and dispatches. Settings become a client in `settings.rs`, every failure an
+//! exit code in `exit.rs`; `output.rs` prints.
+
+mod args;
+mod commands;
+mod exit;
+mod output;
+mod progress;
+mod settings;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Failure;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    match start_log(cli.log.as_deref()).and_then(|()| dispatch(cli, &output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output.fail(&failure),
+    }
+}
+
+fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
+    use commands::{demo, edit, read, serve, sync};
+    let settings = &cli.settings;
+    match cli.command {
+        Command::Put(args) => edit::put(settings, args, output),
+        Command::Remove(args) => edit::remove(settings, args, output),
+        Command::Increment(args) => edit::increment(settings, args, output),
+        Command::Text(args) => edit::text(settings, args, output),
+        Command::Delete(args) => edit::delete(settings, args, output),
+        Command::Get(args) => read::get(settings, args, output),
+        Command::List(args) => read::list(settings, args, output),
+        Command::Conflicts(args) => read::conflicts(settings, args, output),
+        Command::Export(args) => read::export(settings, args, output),
+        Command::Sync(args) => sync::sync(settings, args, output),
+        Command::Serve(args) => serve::serve(args, output),
+        Command::Demo(args) => demo::demo(args, output),
+    }
+}
+
+/// Sends the log to stderr if one is asked for.
+fn start_log(filter: Option<&str>) -> Result<(), Failure> {
+    let Some(filter) = filter else { return Ok(()) };
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| Failure::usage(format!("--log: {error}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}

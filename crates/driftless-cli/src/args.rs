@@ -1,0 +1,219 @@
+//! What can be asked for: commands, flags, and the variables that stand for flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use driftless::DatasetName;
+
+use crate::exit;
+use crate::settings::Settings;
+use crate::value::Type;
+
+/// Offline-first datasets that merge by themselves.
+#[derive(Debug, Parser)]
+#[command(name = "driftless", version, after_help = exit::help())]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// Print one JSON object instead of text for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log to stderr what this filter lets through, such as `debug` or `driftless=debug`
+    #[arg(long, global = true, env = "DRIFTLESS_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Put a value at a key, in place of all that stands there
+    Put(PutArgs),
+    /// Print the value at a key
+    Get(KeyArgs),
+    /// Remove what stands at a key
+    Remove(KeyArgs),
+    /// Add to the counter at a key, which begins at 0
+    Increment(IncrementArgs),
+    /// Edit the text at a key, which begins empty; devices that edit it at once keep both edits
+    Text(TextArgs),
+    /// List the keys of a dataset, or the datasets
+    List(ListArgs),
+    /// List the values that devices left at one key without knowing of each other
+    Conflicts(ConflictsArgs),
+    /// Exchange edits with the service
+    Sync(SyncArgs),
+    /// Delete a dataset: here at once, at the service by the next sync
+    Delete(DatasetArg),
+    /// Write a dataset as JSON
+    Export(ExportArgs),
+    /// Serve datasets to devices, over the Amazon Cognito Sync API
+    Serve(ServeArgs),
+    /// Show devices that edit offline, sync, and agree; with a trace, replay a recorded session
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DatasetArg {
+    /// The dataset
+    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    pub(crate) dataset: DatasetName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    #[command(flatten)]
+    pub(crate) of: DatasetArg,
+    /// The key
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PutArgs {
+    #[command(flatten)]
+    pub(crate) of: DatasetArg,
+    /// The key
+    pub(crate) key: String,
+    /// The value; none for --type null
+    #[arg(allow_hyphen_values = true, required_unless_present_any = ["kind"], default_value = "")]
+    pub(crate) value: String,
+    /// What the value is
+    #[arg(long = "type", id = "kind", value_enum, default_value_t = Type::String)]
+    pub(crate) kind: Type,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IncrementArgs {
+    #[command(flatten)]
+    pub(crate) of: DatasetArg,
+    /// The key
+    pub(crate) key: String,
+    /// How much to add; may be negative
+    #[arg(allow_negative_numbers = true, default_value_t = 1)]
+    pub(crate) by: i64,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "change", required = true, multiple = true, args = ["delete", "insert"])]
+pub(crate) struct TextArgs {
+    #[command(flatten)]
+    pub(crate) of: DatasetArg,
+    /// The key
+    pub(crate) key: String,
+    /// Where to begin, in Unicode code points from 0; the end of the text by default
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) at: Option<usize>,
+    /// How many code points to remove there
+    #[arg(long, value_name = "COUNT", requires = "at")]
+    pub(crate) delete: Option<usize>,
+    /// What to insert there
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) insert: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["dataset", "datasets", "remote"])]
+pub(crate) struct ListArgs {
+    /// The dataset whose keys to list
+    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    pub(crate) dataset: Option<DatasetName>,
+    /// List the datasets in the store
+    #[arg(long)]
+    pub(crate) datasets: bool,
+    /// List the datasets at the service
+    #[arg(long)]
+    pub(crate) remote: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConflictsArgs {
+    #[command(flatten)]
+    pub(crate) of: DatasetArg,
+    /// The key; all keys with several values by default
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["dataset", "all"])]
+pub(crate) struct SyncArgs {
+    /// The dataset
+    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    pub(crate) dataset: Option<DatasetName>,
+    /// Every dataset in the store
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) of: DatasetArg,
+    /// The file to write instead of printing; one that exists is replaced
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// The directory of the service, made where it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// An AWS shared credentials file with the key pair of all clients; one is made in DIR by default
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// The key pair's id, instead of a file
+    #[arg(
+        long, env = "DRIFTLESS_ACCESS_KEY_ID", value_name = "ID",
+        conflicts_with = "credentials", requires = "secret_access_key"
+    )]
+    pub(crate) access_key_id: Option<String>,
+    /// The key pair's secret; better given by the variable than by the flag
+    #[arg(
+        long, env = "DRIFTLESS_SECRET_ACCESS_KEY", value_name = "SECRET",
+        hide_env_values = true, requires = "access_key_id"
+    )]
+    pub(crate) secret_access_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How many devices; with a concurrent trace there is one per agent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=64))]
+    pub(crate) devices: Option<u8>,
+    /// The seed of all that is random in the demonstration
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keep the stores in this directory, which must be empty or missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Replay this recorded editing session, JSON or gzipped JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// How many transactions a device makes between two syncs
+    #[arg(long, value_name = "K", default_value_t = 100, requires = "trace",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) burst: u32,
+    /// Let all devices make K transactions each from one base before they sync
+    #[arg(long, value_name = "K", requires = "trace", conflicts_with = "burst",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) overlap: Option<u32>,
+    /// Replay only the first N transactions of a sequential trace
+    #[arg(long, value_name = "N", requires = "trace")]
+    pub(crate) limit: Option<usize>,
+    /// What an edit waits for; `disk` by default, `buffered` with a trace
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Wait>,
+}
+
+/// What an edit waits for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Wait {
+    /// The disk has it
+    Disk,
+    /// The operating system has it
+    Buffered,
+}

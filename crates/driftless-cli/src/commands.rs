@@ -1,0 +1,7 @@
+//! What each command does, one file per group.
+
+pub(crate) mod demo;
+pub(crate) mod edit;
+pub(crate) mod read;
+pub(crate) mod serve;
+pub(crate) mod sync;

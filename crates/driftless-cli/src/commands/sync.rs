@@ -1,0 +1,82 @@
+//! `sync`: one session per dataset, and what it did.
+
+use driftless::{Dataset, Outcome, Report};
+use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
+
+use crate::args::SyncArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, bytes, table};
+use crate::progress;
+use crate::settings::Settings;
+
+pub(crate) fn sync(settings: &Settings, args: SyncArgs, output: &Output) -> Result<(), Failure> {
+    settings.check_for_sync()?;
+    let runtime = runtime()?;
+    settings.with_client(|client| {
+        let names = match args.dataset {
+            Some(name) => vec![name],
+            None => client.datasets()?,
+        };
+        let mut done = Vec::new();
+        for name in names {
+            let dataset = client.dataset(name.as_str())?;
+            let spinner = progress::spinner(output, format!("syncing {name}"));
+            let report = runtime.block_on(dataset.synchronize());
+            spinner.finish_and_clear();
+            done.push((dataset, report?));
+        }
+        let objects = || done.iter().map(|(dataset, report)| object(dataset, report));
+        output.answer(
+            || json!({ "datasets": objects().collect::<Vec<Json>>() }),
+            || {
+                let header = ["dataset", "requests", "up", "down", "changed here", "changed there"];
+                table(header, done.iter().map(|(dataset, report)| row(dataset, report)))
+            },
+        )?;
+        let full = done.iter().find_map(|(dataset, report)| match report.outcome {
+            Outcome::Full(size) => Some(format!(
+                "dataset {} does not fit: it takes {} of {} characters, remove something",
+                dataset.name(),
+                size.live,
+                size.refused_above
+            )),
+            _ => None,
+        });
+        full.map_or(Ok(()), |message| Err(Failure::new(Exit::Full, message)))
+    })
+}
+
+/// Returns the runtime that sessions run in.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.worker_threads(2).enable_all().build()?)
+}
+
+fn object(dataset: &Dataset, report: &Report) -> Json {
+    json!({
+        "dataset": dataset.name(),
+        "requests": report.requests,
+        "bytes_up": report.bytes_up,
+        "bytes_down": report.bytes_down,
+        "changed_here": report.changed_here,
+        "changed_there": report.changed_there,
+        "conflicts": report.conflicts,
+        "full": matches!(report.outcome, Outcome::Full(_)),
+        "began_anew": report.began_anew,
+        "repaired": report.repaired,
+        "deleted": report.deleted,
+        "unsynced": dataset.has_unsynced(),
+    })
+}
+
+fn row(dataset: &Dataset, report: &Report) -> [String; 6] {
+    [
+        dataset.name().to_string(),
+        report.requests.to_string(),
+        bytes(report.bytes_up),
+        bytes(report.bytes_down),
+        report.changed_here.len().to_string(),
+        report.changed_there.len().to_string(),
+    ]
+}

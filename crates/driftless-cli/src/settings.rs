@@ -1,0 +1,99 @@
+//! From flags and variables to an open client.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use driftless::transport::{Endpoint, EnvironmentCredentials, HyperTransport, Transport};
+use driftless::{Client, Dataset, DatasetName, IdentityId, IdentityPoolId};
+
+use crate::exit::Failure;
+
+/// Signed for where a service has an address of its own and no region was given.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// Where data are and whose they are.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// The directory of this device's store, made where it is missing
+    #[arg(long, global = true, env = "DRIFTLESS_STORE", value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// The URL of the service; Amazon Cognito Sync in --region by default
+    #[arg(long, global = true, env = "DRIFTLESS_ENDPOINT", value_name = "URL")]
+    endpoint: Option<String>,
+    /// The region that requests are signed for; us-east-1 by default where --endpoint is given
+    #[arg(long, global = true, env = "AWS_REGION", value_name = "REGION")]
+    region: Option<String>,
+    /// The identity pool, such as `us-east-1:` and a UUID
+    #[arg(long, global = true, env = "DRIFTLESS_POOL", value_name = "ID")]
+    pool: Option<IdentityPoolId>,
+    /// The identity whose data these are; without one they cannot be synced
+    #[arg(long, global = true, env = "DRIFTLESS_IDENTITY", value_name = "ID")]
+    identity: Option<IdentityId>,
+}
+
+impl Settings {
+    /// Opens the client, runs a command on it, and closes it whatever came of it.
+    pub(crate) fn with_client<T>(
+        &self,
+        run: impl FnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let client = self.open()?;
+        let done = run(&client);
+        let closed = client.close();
+        let done = done?;
+        closed?;
+        Ok(done)
+    }
+
+    /// As [`with_client`](Self::with_client), with a dataset of it.
+    pub(crate) fn with_dataset<T>(
+        &self,
+        name: &DatasetName,
+        run: impl FnOnce(&Dataset) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.with_client(|client| run(&client.dataset(name.as_str())?))
+    }
+
+    fn open(&self) -> Result<Client, Failure> {
+        let store = self.store.as_ref().ok_or_else(|| unset("--store", "DRIFTLESS_STORE"))?;
+        let pool = self.pool.clone().ok_or_else(|| unset("--pool", "DRIFTLESS_POOL"))?;
+        let mut builder = Client::builder(store).pool(pool);
+        if let Some(identity) = &self.identity {
+            builder = builder.identity(identity.clone());
+        }
+        if let Some(endpoint) = self.service()? {
+            builder = builder.transport(transport(endpoint));
+        }
+        Ok(builder.open()?)
+    }
+
+    /// Returns where the service is, or `None` if neither address nor region was given.
+    fn service(&self) -> Result<Option<Endpoint>, Failure> {
+        let region = self.region.as_deref();
+        Ok(match &self.endpoint {
+            Some(url) => Some(Endpoint::url(url, region.unwrap_or(DEFAULT_REGION))?),
+            None => region.map(Endpoint::region).transpose()?,
+        })
+    }
+
+    /// Refuses what a sync needs and is not there, before anything is opened.
+    pub(crate) fn check_for_sync(&self) -> Result<(), Failure> {
+        if self.identity.is_none() {
+            return Err(unset("--identity", "DRIFTLESS_IDENTITY"));
+        }
+        if self.service()?.is_none() {
+            return Err(unset("--endpoint or --region", "DRIFTLESS_ENDPOINT or AWS_REGION"));
+        }
+        Ok(())
+    }
+}
+
+fn transport(endpoint: Endpoint) -> Arc<dyn Transport> {
+    let credentials = EnvironmentCredentials::new(|name| std::env::var(name).ok());
+    Arc::new(HyperTransport::builder(endpoint, Arc::new(credentials)).build())
+}
+
+fn unset(flag: &str, variable: &str) -> Failure {
+    Failure::usage(format!("give {flag}, or set {variable}"))
+}
