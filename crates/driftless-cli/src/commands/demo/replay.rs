@@ -8,7 +8,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use driftless::PutError;
 use driftless_cli::graph;
 use driftless_cli::trace::{Concurrent, Patch, Sequential, Trace};
 use indicatif::ProgressBar;
@@ -46,10 +45,11 @@ pub(crate) fn replay(
         Trace::Sequential(trace) => sequential(trace, args),
         Trace::Concurrent(trace) => concurrent(&trace, args, output)?,
     };
+    let options = Options { record: args.overlap.is_some(), ..options };
     let mut world = World::start(script.devices, options)?;
     let bar = progress::bar(output, "typing", script.lines.len());
     if !script.start.is_empty() {
-        world.devices[0].dataset.splice_text(KEY, 0, 0, &script.start).map_err(Failure::from)?;
+        world.devices[0].dataset.splice_text(KEY, 0, 0, &script.start)?;
         world.sync(0)?;
     }
     let costs = match args.overlap {
@@ -200,12 +200,15 @@ fn moved_inside(Patch(at, delete, insert): &Patch, len: &mut usize) -> Patch {
 fn type_patches(world: &mut World, device: usize, patches: &[Patch]) -> Result<Duration, Failure> {
     let device = &mut world.devices[device];
     let started = Instant::now();
-    device.dataset.transaction(|transaction| {
-        for Patch(at, delete, insert) in patches {
-            transaction.splice_text(KEY, *at, *delete, insert)?;
-        }
-        Ok::<_, PutError>(())
-    })?;
+    match patches {
+        // A transaction copies the state, in case it fails.
+        [Patch(at, delete, insert)] => device.dataset.splice_text(KEY, *at, *delete, insert)?,
+        several => device.dataset.transaction(|transaction| {
+            several.iter().try_for_each(|Patch(at, delete, insert)| {
+                transaction.splice_text(KEY, *at, *delete, insert)
+            })
+        })?,
+    }
     device.totals.edits += 1;
     Ok(started.elapsed())
 }

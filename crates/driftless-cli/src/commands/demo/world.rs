@@ -28,6 +28,8 @@ const DATASET: &str = "demo";
 pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) durability: Durability,
+    /// Whether every edit is kept, to compare with automerge.
+    pub(crate) record: bool,
     /// Where the stores stay; else they are removed at the end.
     pub(crate) keep: Option<PathBuf>,
 }
@@ -80,7 +82,7 @@ pub(crate) struct Totals {
     pub(crate) overtaken: u32,
 }
 
-/// Every edit of all devices, in the order in which they were made.
+/// The edits of all devices, in the order in which they were made.
 #[derive(Debug, Default)]
 struct Tape(Mutex<Edit>);
 
@@ -136,14 +138,17 @@ impl World {
         });
         let transport = HyperTransport::builder(self.endpoint.clone(), Arc::new(credentials));
         let store = self.place.path().join(format!("device-{}", number + 1));
-        let client = Client::builder(store)
+        let builder = Client::builder(store)
             .pool(constant::<IdentityPoolId>(POOL))
             .identity(constant::<IdentityId>(IDENTITY))
             .durability(self.options.durability)
             .seed(seed(self.options.seed, number as u64))
-            .recorder(Arc::clone(&self.tape) as Arc<dyn Recorder>)
-            .transport(Arc::new(transport.build()))
-            .open()?;
+            .transport(Arc::new(transport.build()));
+        let client = if self.options.record {
+            builder.recorder(Arc::clone(&self.tape) as Arc<dyn Recorder>).open()?
+        } else {
+            builder.open()?
+        };
         let dataset = client.dataset(DATASET)?;
         self.devices.push(Device { name, dataset, totals: Totals::default(), client });
         Ok(number)
@@ -190,7 +195,7 @@ impl World {
         Err(Failure::new(Exit::Disagree, message))
     }
 
-    /// Returns one automerge document that got every edit of all devices.
+    /// Returns one automerge document that got every edit of all devices; they must have been recorded.
     pub(crate) fn reference(&self) -> Reference {
         let mut reference = Reference::new();
         reference.record(&self.tape.0.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,0 +1,91 @@
+//! Commands that work without a service.
+
+use serde_json::{Value, json};
+
+use crate::harness::Device;
+
+#[test]
+fn value_of_each_type_comes_back_with_its_type() {
+    let device = Device::alone();
+    let check = |kind: &str, typed_in: &str, expected: Value| {
+        let put = device.run(&["put", kind, typed_in, "--type", kind]);
+        assert_eq!(put["value"], expected, "{kind}");
+        let got = device.run(&["get", kind]);
+        assert_eq!(got["value"], expected, "{kind}");
+        got["type"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(check("string", "é 😀", json!("é 😀")), "string");
+    assert_eq!(check("int", "-7", json!(-7)), "int");
+    assert_eq!(check("float", "-0.5", json!(-0.5)), "float");
+    assert_eq!(check("bool", "true", json!(true)), "bool");
+    assert_eq!(check("bytes", "AP8=", json!("AP8=")), "bytes");
+    assert_eq!(check("hex", "00ff", json!("AP8=")), "bytes");
+    assert_eq!(check("timestamp", "1970-01-01T00:00:01Z", json!(1000)), "timestamp");
+    device.run(&["put", "nothing", "--type", "null"]);
+    assert_eq!(device.run(&["get", "nothing"])["type"], "null");
+    assert_eq!(device.text(&["get", "timestamp"]), "1970-01-01T00:00:01Z\n");
+}
+
+#[test]
+fn counter_grows_and_text_is_edited_in_place() {
+    let device = Device::alone();
+    device.run(&["increment", "visits"]);
+    assert_eq!(device.run(&["increment", "visits", "-3"])["value"], -2);
+    device.run(&["text", "note", "--insert", "añ😀"]);
+    device.run(&["text", "note", "--insert", "!"]);
+    let note = device.run(&["text", "note", "--at", "1", "--delete", "2", "--insert", "-b-"]);
+    assert_eq!((note["type"].as_str(), note["value"].as_str()), (Some("text"), Some("a-b-!")));
+}
+
+#[test]
+fn removed_key_is_gone() {
+    let device = Device::alone();
+    device.run(&["put", "a", "1"]);
+    assert_eq!(device.run(&["remove", "a"])["removed"], true);
+    assert_eq!(device.run(&["remove", "a"])["removed"], false);
+    assert_eq!(device.fail(&["get", "a"]).0, 3);
+}
+
+#[test]
+fn lists_are_tables_for_people_and_objects_for_scripts() {
+    let device = Device::alone();
+    device.run(&["put", "b", "two\nlines"]);
+    device.run(&["put", "a", "1", "--type", "int"]);
+    let listed = device.run(&["list"]);
+    let keys: Vec<&str> =
+        listed["keys"].as_array().unwrap().iter().map(|it| it["key"].as_str().unwrap()).collect();
+    assert_eq!((keys, &listed["unsynced"]), (vec!["a", "b"], &json!(true)));
+    let table = device.text(&["list"]);
+    assert!(table.contains("│ b     string   two lines"), "{table}");
+    let datasets = device.run(&["list", "--datasets"]);
+    assert_eq!(datasets["datasets"], json!([{ "name": "notes", "keys": 2, "unsynced": true }]));
+    assert_eq!(device.run(&["conflicts"])["keys"], json!([]));
+    assert_eq!(device.run(&["conflicts", "a"])["keys"][0]["values"][0]["value"], 1);
+}
+
+#[test]
+fn export_goes_to_stdout_or_into_a_file() {
+    let device = Device::alone();
+    device.run(&["put", "a", "1"]);
+    device.run(&["increment", "n", "5"]);
+    let expected = json!({
+        "dataset": "notes",
+        "entries": {
+            "a": { "type": "string", "value": "1" },
+            "n": { "type": "counter", "value": 5 },
+        },
+    });
+    assert_eq!(device.run(&["export"]), expected);
+    let file = device.store().with_extension("json");
+    device.run(&["export", "--output", file.to_str().unwrap()]);
+    let written: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn deleted_dataset_is_empty_at_once() {
+    let device = Device::alone();
+    device.run(&["put", "a", "1"]);
+    device.run(&["delete"]);
+    assert_eq!(device.run(&["list"])["keys"], json!([]));
+}

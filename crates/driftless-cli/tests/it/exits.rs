@@ -1,0 +1,132 @@
+//! Every kind of failure has its exit code, and names itself.
+
+use std::fs;
+use std::net::TcpListener;
+
+use driftless::{Client, Scalar};
+
+use crate::harness::{Device, IDENTITY, POOL, Service, driftless, failure_of};
+
+fn check((code, error): (i32, serde_json::Value), expected: i32, name: &str) {
+    assert_eq!((code, error["name"].as_str()), (expected, Some(name)), "{error}");
+}
+
+fn client(device: &Device) -> Client {
+    let builder = Client::builder(device.store());
+    builder.pool(POOL.parse().unwrap()).identity(IDENTITY.parse().unwrap()).open().unwrap()
+}
+
+#[test]
+fn missing_settings_are_usage() {
+    check(failure_of(driftless().args(["get", "a", "-d", "notes"])), 2, "usage");
+    check(Device::alone().fail(&["sync"]), 2, "usage");
+    let status = driftless().args(["get", "a"]).output().unwrap().status;
+    assert_eq!(status.code(), Some(2), "no dataset");
+    let device = Device::alone();
+    check(device.fail(&["put", "a", "x", "--type", "int"]), 2, "usage");
+    let text = device.command(&["text", "a", "--at", "1"]).output().unwrap();
+    assert_eq!(text.status.code(), Some(2), "neither --delete nor --insert");
+}
+
+#[test]
+fn refused_edits_change_nothing() {
+    let device = Device::alone();
+    device.run(&["text", "note", "--insert", "abc"]);
+    check(device.fail(&["put", "", "x"]), 4, "refused");
+    check(device.fail(&["put", &"k".repeat(129), "x"]), 4, "refused");
+    check(device.fail(&["put", "_driftless.head", "x"]), 4, "refused");
+    check(device.fail(&["increment", "note"]), 4, "refused");
+    check(device.fail(&["text", "note", "--at", "4", "--insert", "x"]), 4, "refused");
+    assert_eq!(device.text(&["get", "note"]), "abc\n");
+}
+
+#[test]
+fn store_that_another_process_has_open_is_in_use() {
+    let device = Device::alone();
+    let holder = client(&device);
+    check(device.fail(&["put", "a", "1"]), 5, "in-use");
+    holder.close().unwrap();
+    device.run(&["put", "a", "1"]);
+}
+
+#[test]
+fn directory_that_is_no_store_is_left_alone() {
+    let device = Device::alone();
+    fs::create_dir(device.store()).unwrap();
+    fs::write(device.store().join("letter.txt"), "dear").unwrap();
+    check(device.fail(&["put", "a", "1"]), 2, "usage");
+    assert_eq!(fs::read_dir(device.store()).unwrap().count(), 1);
+}
+
+#[test]
+fn service_that_is_down_is_network_and_loses_nothing() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let device = Device::at(&endpoint);
+    device.run(&["put", "a", "1"]);
+    check(device.fail(&["sync"]), 8, "network");
+    check(device.fail(&["list", "--remote"]), 8, "network");
+    assert_eq!(device.text(&["get", "a"]), "1\n");
+}
+
+#[test]
+fn wrong_and_missing_credentials_are_told() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let device = Device::of(&service);
+    let wrong = device.command(&["sync"]).env("AWS_SECRET_ACCESS_KEY", "wrong").arg("--json").output();
+    let wrong = wrong.unwrap();
+    assert_eq!(wrong.status.code(), Some(9), "{}", String::from_utf8_lossy(&wrong.stderr));
+    let missing = failure_of(device.command(&["sync"]).env_remove("AWS_ACCESS_KEY_ID"));
+    check(missing, 9, "credentials");
+}
+
+#[test]
+fn dataset_without_room_takes_removals_only() {
+    let device = Device::alone();
+    let filling = client(&device);
+    let mut random = 1_u64;
+    let mut noise = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 56) as u8
+    };
+    let dataset = filling.dataset("notes").unwrap();
+    let filled = (0..20).take_while(|part| {
+        let bytes: Vec<u8> = (0..50_000).map(|_| noise()).collect();
+        dataset.put(&format!("part {part}"), Scalar::Bytes(bytes)).is_ok()
+    });
+    assert!((5..20).contains(&filled.count()));
+    filling.close().unwrap();
+    let noise: String = (0..60_000).map(|_| format!("{:02x}", noise())).collect();
+    check(device.fail(&["put", "more", &noise, "--type", "hex"]), 11, "full");
+    device.run(&["remove", "part 0"]);
+    device.run(&["put", "small", "1"]);
+}
+
+#[test]
+fn files_that_are_no_traces_are_told_from_those_that_are_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("trace.json");
+    let demo = || failure_of(driftless().args(["demo", "--trace"]).arg(&file));
+    check(demo(), 7, "io");
+    fs::write(&file, r#"{"endContent":"","txns":[{"patches":[[1,0,""]]}]}"#).unwrap();
+    let (code, error) = demo();
+    assert_eq!(error["messages"][0], "transaction 0 changes characters 1 to 1 of 0");
+    check((code, error), 13, "input");
+}
+
+#[test]
+fn trace_that_ends_otherwise_is_a_disagreement() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("trace.json");
+    fs::write(&file, r#"{"endContent":"b","txns":[{"patches":[[0,0,"a"]]}]}"#).unwrap();
+    check(failure_of(driftless().args(["demo", "--trace"]).arg(&file)), 14, "disagree");
+}
+
+#[test]
+fn help_has_the_table_of_exit_codes() {
+    let help = driftless().arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.contains("14  the demonstration failed"), "{help}");
+}
