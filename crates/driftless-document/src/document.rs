@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::ExpandedChange;
-use automerge::transaction::Transactable;
+use automerge::legacy::{Op, OpType};
+use automerge::transaction::{Transactable, Transaction};
+use automerge::{AutomergeError, ExpandedChange, ROOT};
 
+use crate::apply::MAX_OPERATIONS;
 use crate::diff::{Delta, ObjectDelta};
 use crate::history::local_delta;
-use crate::id::{Actor, ObjectId, OpId};
+use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
 use crate::live::Live;
 use crate::ops::{self, exposed_object, legacy_scalar};
 use crate::state::{Key, Place, State};
@@ -18,6 +20,12 @@ use crate::value::{Content, ObjectType, Scalar, Value};
 
 /// The longest key in bytes, which is what every Cognito Sync client enforces.
 pub const MAX_KEY_BYTES: usize = 128;
+
+/// The highest counter that an edit may use; what is above is left for writing edits again after a join.
+const LAST_COUNTER: u32 = MAX_COUNTER - MAX_OPERATIONS;
+
+/// How many operations make an object: its creation, and the removal of what is in its way.
+const ENSURE: usize = 2;
 
 /// A dataset on the device.
 #[derive(Clone, Debug)]
@@ -59,8 +67,8 @@ impl Edit {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
-    /// A key is empty or longer than [`MAX_KEY_BYTES`].
-    #[error("a key has 1 to {MAX_KEY_BYTES} bytes, not {0}")]
+    /// A key is empty, longer than [`MAX_KEY_BYTES`], or the one that the library keeps for itself.
+    #[error("a key of {0} bytes is none: it has 1 to {MAX_KEY_BYTES} and is not reserved")]
     Key(usize),
     /// The value is no plain scalar: counters begin at 0 and grow by increments.
     #[error("a counter or unknown scalar cannot be put as a value")]
@@ -91,8 +99,9 @@ pub enum EditError {
         /// How many characters the text has.
         len: usize,
     },
-    /// The op counters of this document are used up, which takes 2^31 edits or a hostile author.
-    #[error("the operation counters of the document are used up")]
+    /// The op counters of this document do not suffice: one edit has too many operations, or the counters are used up, which
+    /// takes 2^31 edits or a hostile author.
+    #[error("the operation counters of the document do not suffice")]
     Exhausted,
 }
 
@@ -186,7 +195,7 @@ impl Document {
     /// Returns the automerge document in automerge's own format; dead history is dropped first where it prevails.
     pub fn save(&mut self) -> Vec<u8> {
         let population = self.state.population();
-        let wanted = (population.live + population.dead) as u64;
+        let wanted = population.total() as u64;
         if self.live().operations() > 2 * wanted + 1_000 {
             self.live = None;
         }
@@ -225,8 +234,10 @@ impl Document {
                 return Err(EditError::NotPlain);
             }
         }
-        let state = &self.state;
-        let stands = |key: &str, value: &Scalar| matches!(state.register(key), [(_, Content::Scalar(old))] if old == value);
+        let stands = |key: &str, value: &Scalar| {
+            let register = self.state.register(key);
+            matches!(register, [(_, Content::Scalar(old))] if old == value)
+        };
         let changed: Vec<_> = values
             .iter()
             .filter(|(key, value)| !stands(key, value))
@@ -234,9 +245,10 @@ impl Document {
         if changed.is_empty() {
             return Ok(Edit::default());
         }
+        self.check_room(changed.len())?;
         self.change(time, |transaction| {
             changed.iter().try_for_each(|(key, value)| {
-                transaction.put(automerge::ROOT, key.as_str(), legacy_scalar(value))
+                transaction.put(ROOT, key.as_str(), legacy_scalar(value))
             })
         })
     }
@@ -251,7 +263,7 @@ impl Document {
         if self.state.register(key).is_empty() {
             return Ok(Edit::default());
         }
-        self.change(time, |transaction| transaction.delete(automerge::ROOT, key))
+        self.change(time, |transaction| transaction.delete(ROOT, key))
     }
 
     /// Adds to the counter at a key, which is created where there is none; a scalar in its way is removed.
@@ -262,14 +274,29 @@ impl Document {
     pub fn increment(&mut self, key: &str, by: i64, time: i64) -> Result<Edit, EditError> {
         check_key(key)?;
         self.check_kind(key, None)?;
-        let total = self.counter(key).unwrap_or(0);
-        total
-            .checked_add(by)
-            .ok_or(EditError::Overflow { total, by })?;
+        for counter in self
+            .state
+            .register(key)
+            .iter()
+            .filter(|(_, content)| content.is_counter())
+        {
+            let total = self
+                .state
+                .value(counter.0, &counter.1)
+                .as_i64()
+                .unwrap_or(0);
+            total
+                .checked_add(by)
+                .ok_or(EditError::Overflow { total, by })?;
+        }
+        self.check_room(ENSURE + 1)?;
         let mut edit = self.ensure(key, None)?;
-        edit.append(self.change(time, |transaction| {
-            transaction.increment(automerge::ROOT, key, by)
-        })?);
+        let told = ops::bounded(by);
+        let change = self.run(time, |transaction| transaction.increment(ROOT, key, told));
+        if let Some(mut change) = change {
+            change.operations[0].action = OpType::Increment(by);
+            edit.append(self.take_in(change));
+        }
         Ok(edit)
     }
 
@@ -298,6 +325,11 @@ impl Document {
         if end > len {
             return Err(EditError::OutOfRange { at, end, len });
         }
+        self.check_room(
+            delete
+                .saturating_add(insert.chars().count())
+                .saturating_add(ENSURE),
+        )?;
         let mut edit = self.ensure(key, Some(ObjectType::Text))?;
         edit.append(self.splice_object(key, at, delete, insert, time)?);
         Ok(edit)
@@ -406,8 +438,8 @@ impl Document {
         self.write(id, operation)
     }
 
-    fn write(&mut self, id: OpId, operation: automerge::legacy::Op) -> Result<Edit, EditError> {
-        self.check_counters()?;
+    fn write(&mut self, id: OpId, operation: Op) -> Result<Edit, EditError> {
+        self.check_room(1)?;
         let change = self.live().write(id, operation);
         Ok(self.take_in(change))
     }
@@ -415,27 +447,33 @@ impl Document {
     fn change(
         &mut self,
         time: i64,
-        edit: impl FnOnce(
-            &mut automerge::transaction::Transaction<'_>,
-        ) -> Result<(), automerge::AutomergeError>,
+        edit: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
     ) -> Result<Edit, EditError> {
-        self.check_counters()?;
-        let change = self
-            .live()
-            .edit(time, edit)
-            .expect("an edit was checked before automerge saw it");
+        self.check_room(1)?;
+        let change = self.run(time, edit);
         Ok(change
             .map(|change| self.take_in(change))
             .unwrap_or_default())
     }
 
-    /// Refuses edits while counters are near their end, with room for the longest single edit.
-    fn check_counters(&mut self) -> Result<(), EditError> {
-        let near_the_end = self.live().next_counter() > crate::id::MAX_COUNTER - (1 << 24);
-        if near_the_end {
-            Err(EditError::Exhausted)
-        } else {
+    fn run(
+        &mut self,
+        time: i64,
+        edit: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
+    ) -> Option<ExpandedChange> {
+        self.live()
+            .edit(time, edit)
+            .expect("an edit was checked before automerge saw it")
+    }
+
+    /// Refuses an edit for which the counters that are left are too few.
+    fn check_room(&mut self, operations: usize) -> Result<(), EditError> {
+        let last = (self.live().next_counter() as usize).saturating_add(operations);
+        let fits = operations <= MAX_OPERATIONS as usize && last <= LAST_COUNTER as usize;
+        if fits {
             Ok(())
+        } else {
+            Err(EditError::Exhausted)
         }
     }
 
@@ -501,11 +539,17 @@ fn root_place(key: &str) -> Place {
     }
 }
 
+/// Tells whether a dataset can have this key.
+pub(crate) fn is_key(key: &str) -> bool {
+    (1..=MAX_KEY_BYTES).contains(&key.len()) && key != ops::MARK_KEY
+}
+
 fn check_key(key: &str) -> Result<(), EditError> {
-    if key.is_empty() || key.len() > MAX_KEY_BYTES {
-        return Err(EditError::Key(key.len()));
+    if is_key(key) {
+        Ok(())
+    } else {
+        Err(EditError::Key(key.len()))
     }
-    Ok(())
 }
 
 impl State {
@@ -520,7 +564,10 @@ impl State {
             keys.extend(self.root_key(*object).map(str::to_owned));
         }
         for key in delta.counts.keys() {
-            let place = self.counters.get(&key.counters[0]);
+            let place = self
+                .counters
+                .get(&key.counters[0])
+                .map(|counter| &counter.place);
             keys.extend(place.and_then(|place| match (&place.object, &place.key) {
                 (ObjectId::Root, Key::Map(key)) => Some(key.clone()),
                 (object, _) => self.root_key(*object).map(str::to_owned),

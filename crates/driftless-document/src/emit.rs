@@ -5,17 +5,17 @@
 //! batch. Dead elements are inserted and deleted again. One last operation stands above every counter of the clock, so that
 //! the id of a dropped operation is never given out again.
 //!
-//! A delete of element (c, a) has the id (c + 1, an author derived from a): above the element, or automerge panics, and not
+//! A delete of element (c, a) has the id (c + 1, a housekeeper derived from a): above the element, or automerge panics, and not
 //! above the clock, or every rebuild would raise all later counters by the number of dead elements.
 
 use std::collections::BTreeMap;
 
 use automerge::legacy::Op;
-use automerge::{Change, ChangeHash};
+use automerge::{ActorId, Change, ChangeHash};
 
 use crate::id::{Actor, ObjectId, OpId};
-use crate::ops::{self, HOUSEKEEPING, Header, MARK_KEY};
-use crate::sequence::Run;
+use crate::ops::{self, HOUSEKEEPING, Header};
+use crate::run::Run;
 use crate::state::{Clock, Items, Key, Place, State};
 use crate::value::{Content, Scalar};
 
@@ -45,12 +45,13 @@ pub(crate) fn emit(state: &State) -> Vec<Change> {
         }
     }
     for (key, count) in &state.counts {
-        let operation = ops::increment(&state.counters[&key.counters[0]], &key.counters, count.sum);
+        let place = &state.counters[&key.counters[0]].place;
+        let operation = ops::increment(place, &key.counters, ops::bounded(count.sum));
         live.insert((key.actor, count.last), (operation, 0));
     }
     let mut changes = Vec::new();
-    let mut heads = changes_of(live, &[], &mut changes);
-    heads.extend(changes_of(deletes, HOUSEKEEPING, &mut changes));
+    let mut heads = changes_of(live, ops::actor_id, &[], &mut changes);
+    heads.extend(changes_of(deletes, deleter, HOUSEKEEPING, &mut changes));
     changes.push(mark(&state.clock, state.max_counter(), heads));
     changes
 }
@@ -70,34 +71,41 @@ pub(crate) fn insert_run(operations: &mut Operations, object: ObjectId, run: &Ru
 }
 
 fn delete_run(operations: &mut Operations, object: ObjectId, run: &Run) {
-    let author = Actor::derived(&[b"driftless delete", &run.start.actor.to_bytes()]);
     for at in 0..run.len() {
         let element = run.start.plus(at);
         let place = Place {
             object,
             key: Key::Element(element),
         };
-        operations.insert(
-            (author, element.counter + 1),
-            (ops::delete(&place, &[element]), 0),
-        );
+        let operation = ops::delete(&place, &[element]);
+        operations.insert((element.actor, element.counter + 1), (operation, 0));
     }
 }
 
-/// Cuts operations into changes, and returns each author's last one.
-fn changes_of(operations: Operations, extra: &[u8], changes: &mut Vec<Change>) -> Vec<ChangeHash> {
+/// Returns who deletes the dead elements of an author.
+fn deleter(author: Actor) -> ActorId {
+    ops::keeper(&[b"driftless delete", &author.to_bytes()])
+}
+
+/// Cuts operations into changes, and returns each author's last one; `signer` tells whose changes they become.
+fn changes_of(
+    operations: Operations,
+    signer: impl Fn(Actor) -> ActorId,
+    extra: &[u8],
+    changes: &mut Vec<Change>,
+) -> Vec<ChangeHash> {
     let mut last: BTreeMap<Actor, (u64, ChangeHash)> = BTreeMap::new();
     for run in runs(operations) {
         let previous = last.get(&run.actor);
+        let seq = previous.map_or(1, |(seq, _)| seq + 1);
         let header = Header {
-            actor: run.actor,
-            seq: previous.map_or(1, |(seq, _)| seq + 1),
+            actor: signer(run.actor),
+            seq,
             start: run.start,
             time: run.time,
             deps: previous.iter().map(|(_, hash)| *hash).collect(),
             extra_bytes: extra.to_vec(),
         };
-        let seq = header.seq;
         let change = ops::change(header, run.operations);
         last.insert(run.actor, (seq, change.hash()));
         changes.push(change);
@@ -143,22 +151,15 @@ fn mark(clock: &Clock, max_counter: u32, mut deps: Vec<ChangeHash>) -> Change {
         extra_bytes.extend(counter.to_le_bytes());
     }
     deps.sort_unstable();
-    let place = Place {
-        object: ObjectId::Root,
-        key: Key::Map(MARK_KEY.to_owned()),
-    };
     let header = Header {
-        actor: Actor::derived(&[b"driftless mark", &extra_bytes]),
+        actor: ops::keeper(&[b"driftless mark", &extra_bytes]),
         seq: 1,
         start: max_counter + 2,
         time: 0,
         deps,
         extra_bytes,
     };
-    ops::change(
-        header,
-        vec![ops::put(&place, &Content::Scalar(Scalar::Null))],
-    )
+    ops::change(header, vec![ops::mark()])
 }
 
 /// Returns the clock that the extra bytes of a housekeeping change carry, or `None` if the change is none.

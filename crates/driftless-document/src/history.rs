@@ -5,15 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use automerge::legacy::{ElementId, Key as LegacyKey, OpType};
+use automerge::legacy::{ElementId, Key as LegacyKey, Op, OpType};
 use automerge::{Change, ExpandedChange};
 
 use crate::diff::{Delta, Removed};
 use crate::emit::carried_clock;
 use crate::id::{Actor, ObjectId, OpId};
 use crate::join::regroup;
-use crate::ops::{MARK_KEY, actor_of, content_of, counter_of, id_of, object_of};
-use crate::sequence::{Body, Run, Span, push_run, push_span};
+use crate::ops::{actor_of, content_of, counter_of, id_of, object_of};
+use crate::run::{Body, Run, Span, push_run, push_span};
 use crate::state::{Count, CountKey, Key, State};
 use crate::value::{Content, ObjectType};
 
@@ -42,33 +42,33 @@ impl State {
             *entry = (*entry).max(id.counter);
         };
         for change in changes {
-            let carried = carried_clock(change.extra_bytes());
-            for (id, operation) in operations(&change.decode()) {
-                if carried.is_none() {
-                    see(id);
-                }
-                let pred = || operation.pred.iter().map(id_of);
+            let expanded = change.decode();
+            let named = |operation: &Op| operation.pred.iter().map(id_of).collect::<Vec<_>>();
+            if let Some(clock) = carried_clock(change.extra_bytes()) {
+                killed.extend(expanded.operations.iter().flat_map(named));
+                clock.into_iter().for_each(&mut see);
+                continue;
+            }
+            for (id, operation) in operations(&expanded) {
+                see(id);
                 match &operation.action {
-                    OpType::Increment(by) => increments.push((id, pred().collect(), *by)),
-                    OpType::Delete => killed.extend(pred()),
+                    OpType::Increment(by) => increments.push((id, named(operation), *by)),
+                    OpType::Delete => killed.extend(named(operation)),
                     action => {
-                        killed.extend(pred());
+                        killed.extend(named(operation));
                         let content = content_of(action).expect("documents of ours hold no marks");
-                        recorded.insert(
-                            id,
-                            Recorded {
-                                object: object_of(&operation.obj),
-                                key: operation.key.clone(),
-                                insert: operation.insert,
-                                content,
-                                time: change.timestamp(),
-                                alive: true,
-                            },
-                        );
+                        let found = Recorded {
+                            object: object_of(&operation.obj),
+                            key: operation.key.clone(),
+                            insert: operation.insert,
+                            content,
+                            time: expanded.time,
+                            alive: true,
+                        };
+                        recorded.insert(id, found);
                     }
                 }
             }
-            carried.into_iter().flatten().for_each(&mut see);
         }
         for id in killed {
             if let Some(operation) = recorded.get_mut(&id) {
@@ -137,7 +137,7 @@ fn collect(delta: &mut Delta, recorded: &BTreeMap<OpId, Recorded>) {
             }
             let added = || (id, operation.content.clone());
             match &operation.key {
-                LegacyKey::Map(key) if operation.alive && key != MARK_KEY => {
+                LegacyKey::Map(key) if operation.alive => {
                     delta
                         .map(object)
                         .entry(key.to_string())
@@ -182,9 +182,7 @@ fn collect(delta: &mut Delta, recorded: &BTreeMap<OpId, Recorded>) {
 }
 
 /// Returns the operations of a change with their ids.
-pub(crate) fn operations(
-    change: &ExpandedChange,
-) -> impl Iterator<Item = (OpId, &automerge::legacy::Op)> {
+pub(crate) fn operations(change: &ExpandedChange) -> impl Iterator<Item = (OpId, &Op)> {
     let actor = actor_of(&change.actor_id);
     let start = counter_of(change.start_op.get());
     (start..)

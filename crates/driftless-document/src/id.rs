@@ -27,13 +27,7 @@ impl Actor {
     /// Returns the actor that every device derives from the same parts; lengths are part of what is hashed.
     #[must_use]
     pub fn derived(parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in parts {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        let mut bytes = digest(parts);
         bytes[0] |= 0x80;
         Self(bytes)
     }
@@ -55,6 +49,18 @@ impl Actor {
     pub const fn is_derived(self) -> bool {
         self.0[0] & 0x80 != 0
     }
+}
+
+/// Returns 8 bytes that stand for these parts.
+pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 8] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    bytes
 }
 
 impl fmt::Display for Actor {
@@ -92,6 +98,11 @@ impl OpId {
             counter: self.counter + by,
             actor: self.actor,
         }
+    }
+
+    /// Returns the id of the same author that lies `by` counters further, unless no counter does.
+    pub(crate) fn checked_plus(self, by: u32) -> Option<Self> {
+        Some(Self::new(self.counter.checked_add(by)?, self.actor))
     }
 }
 

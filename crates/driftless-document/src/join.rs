@@ -5,13 +5,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::diff::position;
 use crate::id::{Actor, ObjectId, OpId};
-use crate::sequence::{Piece, Run, Sequence, overlay, push_run};
+use crate::overlay::{Piece, overlay};
+use crate::run::{Run, push_run};
+use crate::sequence::Sequence;
 use crate::state::{Count, CountKey, Items, Key, Place, Register, State};
-use crate::value::Content;
+use crate::value::{Content, ObjectType};
 
 impl State {
     /// Returns the least state that includes both; linear in both.
+    ///
+    /// States whose authors are honest agree about what an operation is. Check a state of unknown origin with
+    /// [`contradicts`](Self::contradicts) first: what two that disagree give is not promised.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         let mut joined = Self {
@@ -37,7 +43,9 @@ impl State {
                 .expect("an object is born before it is filled")
                 .items = items;
         }
-        joined.counts = join_counts(self, other, &joined);
+        for (key, count) in join_counts(self, other, &joined) {
+            joined.set_count(key, count);
+        }
         joined.times = join_times(self, other, &joined);
         joined
     }
@@ -45,65 +53,71 @@ impl State {
 
 /// Joins one object, which at least one side has; if they disagree about its kind, this side is believed.
 fn join_items(a: &State, b: &State, id: ObjectId) -> Items {
-    let items = |state: &'_ State| state.objects.get(&id).map(|object| object.items.clone());
-    match (items(a), items(b)) {
-        (Some(Items::Map(kind, x)), Some(Items::Map(_, y))) => {
-            Items::Map(kind, join_places(a, b, x, y))
+    let object = a.objects.get(&id).or_else(|| b.objects.get(&id));
+    match &object
+        .expect("a live make operation comes from a side that has its object")
+        .items
+    {
+        Items::Map(kind, _) => {
+            let nothing = BTreeMap::new();
+            let keys = |state| keys_of(state, id, *kind).unwrap_or(&nothing);
+            Items::Map(*kind, join_places(a, b, keys(a), keys(b)))
         }
-        (Some(Items::Sequence(kind, x)), Some(Items::Sequence(_, y))) => {
-            Items::Sequence(kind, join_sequences(a, b, &x, &y))
+        Items::Sequence(kind, _) => {
+            let nothing = Sequence::default();
+            let sequence = |state| sequence_of(state, id, *kind).unwrap_or(&nothing);
+            Items::Sequence(*kind, join_sequences(a, b, sequence(a), sequence(b)))
         }
-        (Some(Items::Map(kind, x)), _) => Items::Map(kind, join_places(a, b, x, BTreeMap::new())),
-        (Some(Items::Sequence(kind, x)), _) => {
-            Items::Sequence(kind, join_sequences(a, b, &x, &Sequence::default()))
-        }
-        (None, Some(Items::Map(kind, y))) => {
-            Items::Map(kind, join_places(a, b, BTreeMap::new(), y))
-        }
-        (None, Some(Items::Sequence(kind, y))) => {
-            Items::Sequence(kind, join_sequences(a, b, &Sequence::default(), &y))
-        }
-        (None, None) => unreachable!("a live make operation comes from a side that has its object"),
+    }
+}
+
+fn keys_of(state: &State, id: ObjectId, kind: ObjectType) -> Option<&BTreeMap<String, Register>> {
+    match &state.objects.get(&id)?.items {
+        Items::Map(its_kind, keys) if *its_kind == kind => Some(keys),
+        _ => None,
+    }
+}
+
+fn sequence_of(state: &State, id: ObjectId, kind: ObjectType) -> Option<&Sequence> {
+    match &state.objects.get(&id)?.items {
+        Items::Sequence(its_kind, sequence) if *its_kind == kind => Some(sequence),
+        _ => None,
     }
 }
 
 fn join_places<K: Ord + Clone>(
     a: &State,
     b: &State,
-    x: BTreeMap<K, Register>,
-    mut y: BTreeMap<K, Register>,
+    x: &BTreeMap<K, Register>,
+    y: &BTreeMap<K, Register>,
 ) -> BTreeMap<K, Register> {
-    let mut joined = BTreeMap::new();
-    for (key, left) in x {
-        let register = match y.remove(&key) {
-            Some(right) if left == right => left,
-            right => join_registers(a, b, left, right.unwrap_or_default()),
+    let left = x.iter().map(|(key, left)| {
+        let register = match y.get(key).map_or([].as_slice(), Vec::as_slice) {
+            right if left == right => left.clone(),
+            right => join_registers(a, b, left, right),
         };
-        if !register.is_empty() {
-            joined.insert(key, register);
-        }
-    }
-    for (key, right) in y {
-        let register = join_registers(a, b, Register::new(), right);
-        if !register.is_empty() {
-            joined.insert(key, register);
-        }
-    }
-    joined
+        (key.clone(), register)
+    });
+    let right = y.iter().filter(|(key, _)| !x.contains_key(key));
+    let right = right.map(|(key, right)| (key.clone(), join_registers(a, b, &[], right)));
+    left.chain(right)
+        .filter(|(_, register)| !register.is_empty())
+        .collect()
 }
 
-fn join_registers(a: &State, b: &State, left: Register, mut right: Register) -> Register {
-    let mut joined = Register::new();
-    for (id, content) in left {
-        let both = right.iter().position(|(other, _)| *other == id);
-        if let Some(at) = both {
-            right.remove(at);
-        }
-        if both.is_some() || !b.has_seen(id) {
-            joined.push((id, content));
-        }
-    }
-    joined.extend(right.into_iter().filter(|(id, _)| !a.has_seen(*id)));
+fn join_registers(
+    a: &State,
+    b: &State,
+    left: &[(OpId, Content)],
+    right: &[(OpId, Content)],
+) -> Register {
+    let both = |id| position(right, id).is_ok();
+    let left_only = |id| position(left, id).is_err();
+    let kept = left.iter().filter(|(id, _)| both(*id) || !b.has_seen(*id));
+    let come = right
+        .iter()
+        .filter(|(id, _)| left_only(*id) && !a.has_seen(*id));
+    let mut joined: Register = kept.chain(come).cloned().collect();
     joined.sort_unstable_by_key(|(id, _)| *id);
     joined
 }
@@ -115,23 +129,30 @@ fn join_sequences(a: &State, b: &State, x: &Sequence, y: &Sequence) -> Sequence 
             left: Some(left),
             right: Some(right),
         } => {
-            push_run(&mut runs, if right.body.is_live() { left } else { right });
+            push_run(
+                &mut runs,
+                if right.is_live() {
+                    left.to_run()
+                } else {
+                    right.to_run()
+                },
+            );
         }
         Piece {
             left: Some(run),
             right: None,
-        } => push_unseen(&mut runs, run, b),
+        } => push_unseen(&mut runs, run.to_run(), b),
         Piece {
             left: None,
             right: Some(run),
-        } => push_unseen(&mut runs, run, a),
+        } => push_unseen(&mut runs, run.to_run(), a),
         Piece {
             left: None,
             right: None,
         } => unreachable!("a piece has a side"),
     });
     let mut joined = Sequence::from_runs(runs);
-    joined.sets = join_places(a, b, x.sets.clone(), y.sets.clone());
+    joined.sets = join_places(a, b, &x.sets, &y.sets);
     joined
 }
 
@@ -139,9 +160,10 @@ fn join_sequences(a: &State, b: &State, x: &Sequence, y: &Sequence) -> Sequence 
 fn push_unseen(runs: &mut Vec<Run>, run: Run, other: &State) {
     let seen = other.seen_from(run.start.actor);
     let dead = (seen + 1).saturating_sub(run.start.counter).min(run.len());
-    if dead > 0 {
-        push_run(runs, run.slice(0, dead).dead());
+    if dead == 0 {
+        return push_run(runs, run);
     }
+    push_run(runs, run.slice(0, dead).dead());
     if dead < run.len() {
         push_run(runs, run.slice(dead, run.len() - dead));
     }
@@ -163,8 +185,7 @@ pub(crate) fn regroup<'a>(
             counters,
         };
         let entry = grouped.entry(key).or_insert(Count { last: 0, sum: 0 });
-        entry.last = entry.last.max(count.last);
-        entry.sum = entry.sum.wrapping_add(count.sum);
+        entry.add(*count);
     }
     grouped
 }

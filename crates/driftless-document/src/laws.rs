@@ -16,9 +16,9 @@ use crate::live::Live;
 use crate::ops::MARK_KEY;
 use crate::state::State;
 
-type Step = (u8, u8, u16, u16);
+pub(crate) type Step = (u8, u8, u16, u16);
 
-fn actor(number: u8) -> Actor {
+pub(crate) fn actor(number: u8) -> Actor {
     Actor::random([number, 0x5a, number.wrapping_mul(37), 4, 5, 6, 7, 8])
 }
 
@@ -133,7 +133,7 @@ fn edit(document: &mut AutoCommit, (_, kind, a, b): Step) {
 }
 
 /// Plays a history: a step edits a document, or merges another one into it; the last document stays away until the end.
-fn play(steps: &[Step], count: u8) -> Vec<AutoCommit> {
+pub(crate) fn play(steps: &[Step], count: u8) -> Vec<AutoCommit> {
     let mut documents: Vec<AutoCommit> = (1..=count).map(fresh).collect();
     for (number, step) in steps.iter().enumerate() {
         let away = number > steps.len() / 3;
@@ -160,18 +160,18 @@ fn play(steps: &[Step], count: u8) -> Vec<AutoCommit> {
     documents
 }
 
-fn changes(document: &mut AutoCommit) -> Vec<Change> {
+pub(crate) fn changes(document: &mut AutoCommit) -> Vec<Change> {
     document.get_changes(&[])
 }
 
-fn build(changes: Vec<Change>) -> Automerge {
+pub(crate) fn build(changes: Vec<Change>) -> Automerge {
     let mut document = Automerge::new_with_encoding(automerge::TextEncoding::UnicodeCodePoint);
     document.apply_changes(changes).unwrap();
     document
 }
 
 /// Everything that can be seen: all conflict values with their ids, the winners, the order of elements, the texts.
-fn dump(document: &Automerge) -> String {
+pub(crate) fn dump(document: &Automerge) -> String {
     let mut out = String::new();
     dump_object(document, &ROOT, ObjType::Map, &mut out);
     out
@@ -285,6 +285,8 @@ fn check_joins(documents: &mut [AutoCommit]) -> TestCaseResult {
     prop_assert_eq!(&backward, &all);
     prop_assert_eq!(heads(&emit(&forward)), heads(&emit(&all)));
     let (a, b, c) = (&states[0], &states[1], &states[2]);
+    prop_assert_eq!(a.contradicts(b), None);
+    prop_assert_eq!(all.contradicts(c), None);
     prop_assert_eq!(a.join(b), b.join(a));
     prop_assert_eq!(a.join(b).join(c), a.join(&b.join(c)));
     prop_assert_eq!(&a.join(a), a);
@@ -314,7 +316,7 @@ fn check_incremental(documents: &mut [AutoCommit]) -> TestCaseResult {
     Ok(())
 }
 
-fn histories(longest: usize) -> impl Strategy<Value = (Vec<Step>, u8)> {
+pub(crate) fn histories(longest: usize) -> impl Strategy<Value = (Vec<Step>, u8)> {
     (prop::collection::vec(any::<Step>(), 1..longest), 3_u8..=5)
 }
 

@@ -9,22 +9,29 @@ use std::collections::HashMap;
 use automerge::legacy::Op;
 use automerge::transaction::{CommitOptions, Transaction};
 use automerge::{
-    Automerge, AutomergeError, Change, ChangeHash, ExpandedChange, ReadDoc, TextEncoding,
+    ActorId, Automerge, AutomergeError, Change, ChangeHash, ExpandedChange, LoadOptions, ReadDoc,
+    TextEncoding,
 };
 
 use crate::diff::{Delta, ObjectDelta, Removed, SequenceDelta};
 use crate::emit::{Operations, emit, insert_run, runs};
 use crate::id::{Actor, ObjectId, OpId};
 use crate::join::regroup;
-use crate::ops::{self, HOUSEKEEPING, Header, actor_id, actor_of, exposed_object};
-use crate::state::{Key, Place, State};
+use crate::ops::{self, HOUSEKEEPING, Header, actor_id, counter_of, exposed_object};
+use crate::state::{Key, MAX_TIME, Place, State};
 
-/// An automerge document and, per author, its last change.
+/// Fewer operations than this are always applied to the document that is there.
+const FEW: usize = 1_000;
+
+/// An automerge document and what its next change needs to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     automerge: Automerge,
     actor: Actor,
-    tips: HashMap<Actor, (u64, ChangeHash)>,
+    /// Per author the last change.
+    tips: HashMap<ActorId, (u64, ChangeHash)>,
+    /// The highest counter of an operation.
+    top: u32,
 }
 
 impl Live {
@@ -36,6 +43,7 @@ impl Live {
             automerge,
             actor,
             tips: HashMap::new(),
+            top: 0,
         };
         live.apply(emit(state));
         live
@@ -43,23 +51,22 @@ impl Live {
 
     /// Loads what [`save`](Self::save) gave. The bytes must be just those: automerge panics on many others.
     pub(crate) fn load(actor: Actor, bytes: &[u8]) -> Result<Self, AutomergeError> {
-        let mut automerge = Automerge::load(bytes)?;
-        automerge.set_actor(actor_id(actor));
-        let tips = automerge
-            .get_changes_meta(&[])
-            .into_iter()
-            .map(|change| (actor_of(&change.actor), (change.seq, change.hash)));
-        let mut live = Self {
-            tips: HashMap::new(),
-            actor,
-            automerge: Automerge::new(),
-        };
-        for (author, tip) in tips {
-            let entry = live.tips.entry(author).or_insert(tip);
-            *entry = (*entry).max(tip);
+        let options = LoadOptions::new().text_encoding(TextEncoding::UnicodeCodePoint);
+        let automerge = Automerge::load_with_options(bytes, options)?;
+        let mut tips = HashMap::new();
+        let mut top = 0;
+        for change in automerge.get_changes_meta(&[]) {
+            top = top.max(counter_of(change.max_op));
+            let tip = (change.seq, change.hash);
+            let last = tips.entry(change.actor.into_owned()).or_insert(tip);
+            *last = (*last).max(tip);
         }
-        live.automerge = automerge;
-        Ok(live)
+        Ok(Self {
+            automerge: automerge.with_actor(actor_id(actor)),
+            actor,
+            tips,
+            top,
+        })
     }
 
     pub(crate) fn save(&self) -> Vec<u8> {
@@ -88,7 +95,7 @@ impl Live {
             transaction.rollback();
             return Err(error);
         }
-        let options = CommitOptions::default().with_time(time);
+        let options = CommitOptions::default().with_time(time.clamp(-MAX_TIME, MAX_TIME));
         if transaction.commit_with(options).0.is_none() {
             return Ok(None);
         }
@@ -96,130 +103,120 @@ impl Live {
             .automerge
             .get_last_local_change()
             .expect("a change was just committed");
-        self.tips.insert(self.actor, (change.seq(), change.hash()));
+        self.note(&change);
         Ok(Some(change.decode()))
     }
 
     /// Applies one operation of any author as a change of its own, and returns that.
     pub(crate) fn write(&mut self, id: OpId, operation: Op) -> ExpandedChange {
+        let actor = actor_id(id.actor);
         let deps = if id.actor == self.actor {
             self.automerge.get_heads()
         } else {
-            self.tip_of(id.actor)
+            self.tip_of(&actor)
         };
+        let seq = self.next_seq(&actor);
         let header = Header {
-            actor: id.actor,
-            seq: self.next_seq(id.actor),
+            actor,
+            seq,
             start: id.counter,
             time: 0,
             deps,
             extra_bytes: Vec::new(),
         };
-        let change = ops::change(header, vec![operation]);
-        let decoded = change.decode();
+        let change = ops::change(header, vec![ops::told(&operation)]);
+        let written = ExpandedChange {
+            operations: vec![operation],
+            ..change.decode()
+        };
         self.apply(vec![change]);
-        decoded
+        written
     }
 
     /// Returns the counter that the next operation of this device gets.
-    pub(crate) fn next_counter(&self) -> u32 {
-        let heads = self.automerge.get_heads();
-        let newest = heads
-            .iter()
-            .filter_map(|hash| self.automerge.get_change_meta_by_hash(hash));
-        newest
-            .map(|change| ops::counter_of(change.max_op))
-            .max()
-            .unwrap_or(0)
-            + 1
+    pub(crate) const fn next_counter(&self) -> u32 {
+        self.top + 1
     }
 
     /// Brings the document from one state to a later one.
     pub(crate) fn advance(&mut self, before: &State, delta: &Delta, after: &State) {
         let (added, removed) = changed_operations(before, delta, after);
-        let population = after.population();
-        if added.len() + removed.len() > (population.live + population.dead) / 2 {
+        let changed = added.len() + removed.len();
+        if changed > FEW && changed > after.population().total() / 2 {
             *self = Self::rebuild(self.actor, after);
             return;
         }
         let mut batch = Vec::new();
         for run in runs(added) {
+            let actor = actor_id(run.actor);
             let header = Header {
-                actor: run.actor,
-                seq: self.next_seq(run.actor),
+                seq: self.next_seq(&actor),
                 start: run.start,
                 time: run.time,
-                deps: self.tip_of(run.actor),
+                deps: self.tip_of(&actor),
                 extra_bytes: Vec::new(),
+                actor,
             };
             let change = ops::change(header, run.operations);
-            self.tips.insert(run.actor, (change.seq(), change.hash()));
+            self.note(&change);
             batch.push(change);
         }
-        if !removed.is_empty() {
-            batch.push(self.sweep(&batch, after, removed));
+        let mut chores: Vec<Op> = removed
+            .iter()
+            .map(|(place, ids)| ops::delete(place, ids))
+            .collect();
+        if chores.is_empty() && self.top < after.max_counter() {
+            chores.push(ops::mark());
+        }
+        if !chores.is_empty() {
+            batch.push(self.housekeep(&batch, after.max_counter(), chores));
         }
         self.apply(batch);
     }
 
-    /// Returns the change that removes what others removed, by an author who only keeps house in this document.
+    /// Returns a change by an author who only keeps house in this document: it removes what others removed, or only stands
+    /// above the counters of operations that came and went unseen, whose ids must not be given out again.
     ///
-    /// The operations that removed it are not known any more, so that these get ids above all others. That raises the
+    /// The operations that removed something are not known any more, so that these get ids above all others. That raises the
     /// counter of the next local edit by one for every removal; a rebuild sets it back.
-    fn sweep(
-        &mut self,
-        batch: &[Change],
-        after: &State,
-        removed: Vec<(Place, Vec<OpId>)>,
-    ) -> Change {
-        let keeper = Actor::derived(&[b"driftless sweep", &self.actor.to_bytes()]);
-        let newest = batch
-            .iter()
-            .map(|change| ops::counter_of(change.max_op()))
-            .max()
-            .unwrap_or(0);
+    fn housekeep(&self, batch: &[Change], max_counter: u32, chores: Vec<Op>) -> Change {
+        let keeper = ops::keeper(&[b"driftless sweep", &self.actor.to_bytes()]);
         let mut deps = self.automerge.get_heads();
-        deps.extend(self.tip_of(keeper));
+        deps.extend(self.tip_of(&keeper));
         deps.extend(batch.iter().map(Change::hash));
         deps.sort_unstable();
         deps.dedup();
         let header = Header {
-            actor: keeper,
-            seq: self.next_seq(keeper),
-            start: self
-                .next_counter()
-                .max(newest + 1)
-                .max(after.max_counter() + 1),
+            seq: self.next_seq(&keeper),
+            start: self.top.max(max_counter) + 1,
             time: 0,
             deps,
             extra_bytes: HOUSEKEEPING.to_vec(),
+            actor: keeper,
         };
-        let operations = removed
-            .iter()
-            .map(|(place, ids)| ops::delete(place, ids))
-            .collect();
-        let change = ops::change(header, operations);
-        self.tips.insert(keeper, (change.seq(), change.hash()));
-        change
+        ops::change(header, chores)
     }
 
     fn apply(&mut self, batch: Vec<Change>) {
-        for change in &batch {
-            self.tips
-                .insert(actor_of(change.actor_id()), (change.seq(), change.hash()));
-        }
+        batch.iter().for_each(|change| self.note(change));
         self.automerge
             .apply_changes(batch)
             .expect("changes built from a valid state apply");
     }
 
-    fn next_seq(&self, actor: Actor) -> u64 {
-        self.tips.get(&actor).map_or(1, |(seq, _)| seq + 1)
+    fn note(&mut self, change: &Change) {
+        self.tips
+            .insert(change.actor_id().clone(), (change.seq(), change.hash()));
+        self.top = self.top.max(counter_of(change.max_op()));
     }
 
-    fn tip_of(&self, actor: Actor) -> Vec<ChangeHash> {
+    fn next_seq(&self, actor: &ActorId) -> u64 {
+        self.tips.get(actor).map_or(1, |(seq, _)| seq + 1)
+    }
+
+    fn tip_of(&self, actor: &ActorId) -> Vec<ChangeHash> {
         self.tips
-            .get(&actor)
+            .get(actor)
             .map(|(_, hash)| *hash)
             .into_iter()
             .collect()
@@ -281,7 +278,8 @@ fn changed_operations(
         let by = count
             .sum
             .wrapping_sub(known.get(key).map_or(0, |known| known.sum));
-        let operation = ops::increment(&after.counters[&key.counters[0]], &key.counters, by);
+        let place = &after.counters[&key.counters[0]].place;
+        let operation = ops::increment(place, &key.counters, ops::bounded(by));
         added.insert((key.actor, count.last), (operation, 0));
     }
     (added, removed)

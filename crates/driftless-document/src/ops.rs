@@ -10,7 +10,7 @@ use automerge::legacy::{
 };
 use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjId, ObjType, ROOT, ScalarValue};
 
-use crate::id::{Actor, ObjectId, OpId};
+use crate::id::{Actor, ObjectId, OpId, digest};
 use crate::state::{Key, Place};
 use crate::value::{Content, ObjectType, Scalar};
 
@@ -19,6 +19,13 @@ use crate::value::{Content, ObjectType, Scalar};
 /// The first byte must not be 1, which automerge takes for a footer of its own.
 pub(crate) const HOUSEKEEPING: &[u8] = b"driftless";
 
+/// The widest start and step of a counter that automerge is told.
+///
+/// It adds up in 64 bits, and where those do not suffice it panics in a debug build, whatever it was asked for. What a
+/// reader sees comes from the state, which adds up by itself and wraps around. No dataset has room for the 2^23 steps of
+/// this width that would leave 64 bits.
+const WIDEST: i64 = 1 << 40;
+
 /// The root key of the operation that keeps the Lamport clock above every dropped one; no reader sees it.
 pub(crate) const MARK_KEY: &str = "\0driftless";
 
@@ -26,13 +33,20 @@ pub(crate) fn actor_id(actor: Actor) -> ActorId {
     ActorId::from(actor.to_bytes())
 }
 
-/// Returns our form of an automerge actor, which has 8 bytes in every document of ours.
+/// Returns the author of housekeeping: 9 bytes long, so that it is no [`Actor`] and nobody's state can name it.
+pub(crate) fn keeper(parts: &[&[u8]]) -> ActorId {
+    let mut bytes = digest(parts).to_vec();
+    bytes.push(0);
+    ActorId::from(bytes)
+}
+
+/// Returns our form of an automerge actor, which has 8 bytes unless it only keeps house.
 pub(crate) fn actor_of(actor: &ActorId) -> Actor {
     Actor::from_bytes(
         actor
             .to_bytes()
             .try_into()
-            .expect("only actors of 8 bytes write documents of ours"),
+            .expect("authors of a dataset have 8 bytes"),
     )
 }
 
@@ -116,7 +130,7 @@ pub(crate) fn legacy_scalar(scalar: &Scalar) -> ScalarValue {
         Scalar::String(x) => ScalarValue::Str(x.as_str().into()),
         Scalar::Bytes(x) => ScalarValue::Bytes(x.clone()),
         Scalar::Timestamp(x) => ScalarValue::Timestamp(*x),
-        Scalar::Counter(x) => ScalarValue::counter(*x),
+        Scalar::Counter(x) => ScalarValue::counter(bounded(*x)),
         Scalar::Unknown { type_code, bytes } => ScalarValue::Unknown {
             type_code: *type_code,
             bytes: bytes.clone(),
@@ -182,9 +196,35 @@ fn operation(action: OpType, place: &Place, pred: &[OpId]) -> Op {
     }
 }
 
+/// Returns the step of a counter that automerge is told of.
+pub(crate) fn bounded(by: i64) -> i64 {
+    by.clamp(-WIDEST, WIDEST)
+}
+
+/// Returns the operation that automerge is told of: the same, but for steps that are too wide for it.
+pub(crate) fn told(operation: &Op) -> Op {
+    let action = match operation.action {
+        OpType::Increment(by) => OpType::Increment(bounded(by)),
+        ref action => action.clone(),
+    };
+    Op {
+        action,
+        ..operation.clone()
+    }
+}
+
+/// Returns the operation that does nothing but stand there, to keep the counter of the next one up.
+pub(crate) fn mark() -> Op {
+    let place = Place {
+        object: ObjectId::Root,
+        key: Key::Map(MARK_KEY.to_owned()),
+    };
+    put(&place, &Content::Scalar(Scalar::Null))
+}
+
 /// What tells one change from another, beside its operations.
 pub(crate) struct Header {
-    pub(crate) actor: Actor,
+    pub(crate) actor: ActorId,
     pub(crate) seq: u64,
     pub(crate) start: u32,
     pub(crate) time: i64,
@@ -195,7 +235,7 @@ pub(crate) struct Header {
 pub(crate) fn change(header: Header, operations: Vec<Op>) -> Change {
     Change::from(ExpandedChange {
         operations,
-        actor_id: actor_id(header.actor),
+        actor_id: header.actor,
         hash: None,
         seq: header.seq,
         start_op: NonZeroU64::new(header.start.into()).expect("op counters begin at 1"),

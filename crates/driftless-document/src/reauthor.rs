@@ -81,21 +81,51 @@ impl Document {
         let keys: BTreeSet<&String> = local.root().keys().chain(listed.root().keys()).collect();
         for key in keys {
             let register = local.register(key);
-            if register.is_empty() && !listed.register(key).is_empty() && carry == Carry::Everything {
-                edit.append(self.remove(key, time).expect("the key held something before"));
+            if register.is_empty() && carry == Carry::Everything {
+                edit.append(self.remove_again(key, listed, &local, time));
             }
-            for (at, (id, content)) in register.iter().enumerate() {
-                let wins = at + 1 == register.len();
-                if wins || !matches!(content, Content::Scalar(_)) || content.is_counter() {
-                    edit.append(self.write_again(key, *id, content, listed, &local, carry, time));
-                }
+            edit.append(self.put_again(key, register, listed, time));
+            for (id, content) in register {
+                edit.append(self.write_again(key, *id, content, listed, &local, carry, time));
             }
         }
         let changed = self.state().differing_keys(&local);
         Absorbed { delta: None, edit, changed }
     }
 
-    /// Writes what one content at a root key gained since `listed`.
+    /// Removes what stands at a key, unless something else came there since it was removed.
+    fn remove_again(&mut self, key: &str, listed: &State, local: &State, time: i64) -> Edit {
+        let was = listed.register(key);
+        let is_known = |(id, content): &(OpId, Content)| {
+            local.has_seen(*id) || was.iter().any(|(_, old)| old == content)
+        };
+        if was.is_empty() || !self.state().register(key).iter().all(is_known) {
+            return Edit::default();
+        }
+        // It fails under a key that no device of ours could have written.
+        self.remove(key, time).unwrap_or_default()
+    }
+
+    /// Puts the highest scalar of a register that `listed` lacks, unless what wins over it still stands.
+    fn put_again(
+        &mut self,
+        key: &str,
+        register: &[(OpId, Content)],
+        listed: &State,
+        time: i64,
+    ) -> Edit {
+        let stands = |id: OpId| self.state().register(key).iter().any(|(other, _)| *other == id);
+        let is_gone = |(id, _): &&(OpId, Content)| listed.has_seen(*id) && !stands(*id);
+        match register.iter().rev().find(|entry| !is_gone(entry)) {
+            Some((id, Content::Scalar(scalar))) if !listed.has_seen(*id) => {
+                // A counter is no plain scalar, and what no device of ours could have put is not written again either.
+                self.put(key, scalar.clone(), time).unwrap_or_default()
+            }
+            _ => Edit::default(),
+        }
+    }
+
+    /// Writes what one counter or text at a root key gained since `listed`.
     #[expect(clippy::too_many_arguments, reason = "one decision over two states, used twice")]
     fn write_again(
         &mut self,
@@ -110,23 +140,20 @@ impl Document {
         match content {
             Content::Scalar(crate::value::Scalar::Counter(start)) => {
                 let before = if listed.counters.contains_key(&id) { listed.total(id, *start) } else { 0 };
-                self.add(key, local.total(id, *start).wrapping_sub(before))
-            }
-            Content::Scalar(_) if listed.has_seen(id) => Edit::default(),
-            Content::Scalar(scalar) => {
-                self.put(key, scalar.clone(), time).expect("the value stood at this key before")
+                let by = local.total(id, *start).wrapping_sub(before);
+                if by == 0 && listed.has_seen(id) { Edit::default() } else { self.add(key, by) }
             }
             Content::Object(ObjectType::Text) => self.retype(key, id, listed, local, carry, time),
-            Content::Object(_) => Edit::default(),
+            Content::Scalar(_) | Content::Object(_) => Edit::default(),
         }
     }
 
     /// Adds to the counter at a root key, whatever else stands there.
     fn add(&mut self, key: &str, by: i64) -> Edit {
-        if by == 0 {
-            return Edit::default();
-        }
         let mut edit = self.create(key, None).expect(ROOM);
+        if by == 0 {
+            return edit;
+        }
         let counters: Vec<OpId> = self.counters_at(key);
         let place = Place { object: ObjectId::Root, key: Key::Map(key.to_owned()) };
         edit.append(self.write_own(ops::increment(&place, &counters, by)).expect(ROOM));
@@ -148,7 +175,7 @@ impl Document {
         let target = self.object_at(key, ObjectType::Text);
         let there = target.and_then(|id| self.state().sequence(id)).unwrap_or(&empty);
         let splices = splices(old, before, listed, there, carry);
-        if splices.is_empty() {
+        if splices.is_empty() && listed.has_seen(id) {
             return Edit::default();
         }
         let mut edit = self.create(key, Some(ObjectType::Text)).expect(ROOM);

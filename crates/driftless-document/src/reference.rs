@@ -10,7 +10,7 @@ use automerge::{Automerge, Change, ChangeHash, ExpandedChange};
 use crate::document::Edit;
 use crate::history::operations;
 use crate::id::{Actor, OpId};
-use crate::ops::{self, Header, actor_of, counter_of};
+use crate::ops::{self, Header, actor_id, actor_of, counter_of};
 use crate::state::State;
 
 /// A plain automerge document that gets the edits of all devices.
@@ -66,7 +66,7 @@ impl Reference {
     fn rebuilt(&mut self, actor: Actor, last: u32, change: &ExpandedChange) -> Change {
         let tip = self.tips.get(&actor).copied();
         let header = Header {
-            actor,
+            actor: actor_id(actor),
             seq: tip.map_or(1, |(seq, ..)| seq + 1),
             start: counter_of(change.start_op.get()),
             time: change.time,

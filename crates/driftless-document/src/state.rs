@@ -28,12 +28,15 @@ pub struct State {
     pub(crate) objects: BTreeMap<ObjectId, Object>,
     pub(crate) counts: BTreeMap<CountKey, Count>,
     pub(crate) times: BTreeMap<OpId, i64>,
-    /// Where every live counter stands.
-    pub(crate) counters: BTreeMap<OpId, Place>,
+    /// Every live counter.
+    pub(crate) counters: BTreeMap<OpId, Counter>,
 }
 
 /// How deep objects may stand in each other; more is refused, since readers and `Drop` go down by recursion.
 pub(crate) const MAX_DEPTH: usize = 128;
+
+/// The furthest time from 1970 in ms, which is what a JSON number holds exactly; automerge panics on wider differences.
+pub(crate) const MAX_TIME: i64 = 1 << 53;
 
 /// Whose increments are added up, and of which counters.
 ///
@@ -46,6 +49,14 @@ pub struct CountKey {
     pub counters: Vec<OpId>,
 }
 
+/// A live counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counter {
+    pub(crate) place: Place,
+    /// The sum of all totals that name it, so that it can be read without looking at them.
+    sum: i64,
+}
+
 /// The total of one author's increments of a set of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
@@ -53,6 +64,14 @@ pub struct Count {
     pub last: u32,
     /// The sum of all increments; wraps around like automerge's.
     pub sum: i64,
+}
+
+impl Count {
+    /// Adds what the same author added to the same counters under another name.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.last = self.last.max(other.last);
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
 }
 
 /// An object and where it stands.
@@ -84,6 +103,12 @@ pub(crate) enum Items {
 }
 
 impl Items {
+    pub(crate) const fn kind(&self) -> ObjectType {
+        match self {
+            Self::Map(kind, _) | Self::Sequence(kind, _) => *kind,
+        }
+    }
+
     pub(crate) fn new(object_type: ObjectType) -> Self {
         if object_type.is_sequence() {
             Self::Sequence(object_type, Sequence::default())
@@ -127,7 +152,7 @@ impl State {
                 self.objects.insert(ObjectId::Made(id), object);
             }
             content if content.is_counter() => {
-                self.counters.insert(id, place);
+                self.counters.insert(id, Counter { place, sum: 0 });
             }
             Content::Scalar(_) => {}
         }
@@ -214,10 +239,20 @@ impl State {
 
     /// Returns the total of a counter: its start and all increments, wrapping around.
     pub(crate) fn total(&self, counter: OpId, start: i64) -> i64 {
-        self.counts
-            .iter()
-            .filter(|(key, _)| key.counters.binary_search(&counter).is_ok())
-            .fold(start, |total, (_, count)| total.wrapping_add(count.sum))
+        start.wrapping_add(self.counters.get(&counter).map_or(0, |counter| counter.sum))
+    }
+
+    /// Sets the total of one author for counters that live.
+    pub(crate) fn set_count(&mut self, key: CountKey, count: Count) {
+        let old = self.counts.get(&key).map_or(0, |old| old.sum);
+        for id in &key.counters {
+            let counter = self
+                .counters
+                .get_mut(id)
+                .expect("totals name counters that live");
+            counter.sum = counter.sum.wrapping_sub(old).wrapping_add(count.sum);
+        }
+        self.counts.insert(key, count);
     }
 
     fn object_value(&self, id: OpId) -> Value {
@@ -290,55 +325,10 @@ pub struct Population {
     pub dead: usize,
 }
 
-impl Sequence {
-    /// Returns what each visible element shows, in order.
-    pub(crate) fn visible(&self) -> Vec<(OpId, Content)> {
-        let mut out = Vec::new();
-        for (run, from, len) in self.ordered() {
-            let mut inserted = run.body.contents().skip(from as usize);
-            for offset in from..from + len {
-                let element = run.start.plus(offset);
-                let inserted = inserted.next().map(|content| (element, content));
-                let set = self
-                    .sets
-                    .get(&element)
-                    .and_then(|register| register.last().cloned());
-                out.extend(set.or(inserted));
-            }
-        }
-        out
-    }
-
-    /// Returns the characters of a text; elements that hold anything else show as U+FFFC, as in automerge.
-    pub(crate) fn text(&self) -> String {
-        let mut out = String::new();
-        if self.sets.is_empty() {
-            for (run, from, len) in self.ordered() {
-                if let crate::sequence::Body::Characters { .. } = &run.body
-                    && let crate::sequence::Body::Characters { text, .. } =
-                        run.slice(from, len).body
-                {
-                    out.push_str(&text);
-                } else if run.body.is_live() {
-                    run.body
-                        .contents()
-                        .skip(from as usize)
-                        .take(len as usize)
-                        .for_each(|c| push_shown(&mut out, &c));
-                }
-            }
-        } else {
-            self.visible()
-                .iter()
-                .for_each(|(_, content)| push_shown(&mut out, content));
-        }
-        out
-    }
-}
-
-fn push_shown(out: &mut String, content: &Content) {
-    match content {
-        Content::Scalar(Scalar::String(text)) => out.push_str(text),
-        _ => out.push('\u{fffc}'),
+impl Population {
+    /// Returns the sum of both.
+    #[must_use]
+    pub const fn total(self) -> usize {
+        self.live.saturating_add(self.dead)
     }
 }

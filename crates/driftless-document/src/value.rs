@@ -30,7 +30,7 @@ pub enum Scalar {
     Counter(i64),
     /// A value of a type that this version does not know, kept as it came.
     Unknown {
-        /// automerge's number of the type.
+        /// automerge's number of the type, from 10 to 15.
         type_code: u8,
         /// The bytes of the value.
         bytes: Vec<u8>,
@@ -67,6 +67,14 @@ impl PartialEq for Scalar {
 impl Eq for Scalar {}
 
 impl Scalar {
+    /// Tells whether an unknown type is none that automerge knows, so that the value reads back as it was.
+    pub(crate) const fn has_type(&self) -> bool {
+        match self {
+            Self::Unknown { type_code, .. } => matches!(*type_code, 10..=15),
+            _ => true,
+        }
+    }
+
     /// Returns the bytes that the value itself takes, without any framing.
     #[must_use]
     pub fn size(&self) -> usize {

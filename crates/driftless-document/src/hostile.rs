@@ -1,0 +1,554 @@
+//! What hostile deltas cannot do: whatever [`State::apply`] lets through is safe for everything behind it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::{Automerge, TextEncoding};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+use crate::apply::ApplyError;
+use crate::diff::{Delta, ObjectDelta, RegisterDelta, Removed, SequenceDelta};
+use crate::emit::emit;
+use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
+use crate::ops::bounded;
+use crate::run::{Body, Run, Span};
+use crate::state::{Count, CountKey, State};
+use crate::value::{Content, ObjectType, Scalar};
+
+const A: Actor = Actor::from_bytes(*b"author a");
+const B: Actor = Actor::from_bytes(*b"author b");
+
+const fn a(counter: u32) -> OpId {
+    OpId::new(counter, A)
+}
+
+const fn b(counter: u32) -> OpId {
+    OpId::new(counter, B)
+}
+
+const fn made(id: OpId) -> ObjectId {
+    ObjectId::Made(id)
+}
+
+fn put(id: OpId, content: Content) -> RegisterDelta {
+    RegisterDelta {
+        removed: Removed::Nothing,
+        added: BTreeMap::from([(id, content)]),
+    }
+}
+
+fn number(id: OpId) -> RegisterDelta {
+    put(id, Content::Scalar(Scalar::Int(1)))
+}
+
+fn characters(start: OpId, reference: Option<OpId>, text: &str) -> Run {
+    Run {
+        start,
+        reference,
+        body: Body::characters(text.to_owned()),
+    }
+}
+
+fn root(keys: impl IntoIterator<Item = (&'static str, RegisterDelta)>) -> (ObjectId, ObjectDelta) {
+    let keys = keys
+        .into_iter()
+        .map(|(key, change)| (key.to_owned(), change))
+        .collect();
+    (ObjectId::Root, ObjectDelta::Map(keys))
+}
+
+/// A state with everything in it: `a` put a number (1), counters (2, 3), a text (4, characters 5 to 8) and a list (9, its
+/// elements 10 to 12), removed a character (13), and added to the counters (14, 15).
+pub(crate) fn rich() -> (State, Delta) {
+    let mut text = SequenceDelta::default();
+    text.inserted.push(characters(a(5), None, "aé𝄞z"));
+    let mut list = SequenceDelta::default();
+    let values = vec![
+        Content::Scalar(Scalar::Int(7)),
+        Content::Scalar(Scalar::Counter(5)),
+        Content::Object(ObjectType::Map),
+    ];
+    list.inserted.push(Run {
+        start: a(10),
+        reference: None,
+        body: Body::Values(values),
+    });
+    let counter = |id| put(id, Content::Scalar(Scalar::Counter(0)));
+    let two = RegisterDelta {
+        removed: Removed::Nothing,
+        added: BTreeMap::from([
+            (a(3), Content::Scalar(Scalar::Counter(0))),
+            (b(3), Content::Scalar(Scalar::Counter(1))),
+        ]),
+    };
+    let inner = BTreeMap::from([("inside".to_owned(), number(b(20)))]);
+    let first = Delta {
+        clock: [(A, 15), (B, 20)].into(),
+        objects: [
+            root([
+                ("number", number(a(1))),
+                ("counter", counter(a(2))),
+                ("two", two),
+                ("text", put(a(4), Content::Object(ObjectType::Text))),
+                ("list", put(a(9), Content::Object(ObjectType::List))),
+            ]),
+            (made(a(4)), ObjectDelta::Sequence(text)),
+            (made(a(9)), ObjectDelta::Sequence(list)),
+            (made(a(12)), ObjectDelta::Map(inner)),
+        ]
+        .into(),
+        counts: [
+            (
+                CountKey {
+                    actor: A,
+                    counters: vec![a(2)],
+                },
+                Count { last: 14, sum: 9 },
+            ),
+            (
+                CountKey {
+                    actor: A,
+                    counters: vec![a(3), b(3)],
+                },
+                Count { last: 15, sum: -4 },
+            ),
+        ]
+        .into(),
+        times: [(a(1), 1_700_000_000_000)].into(),
+    };
+    (State::new().apply(&first).unwrap(), first)
+}
+
+/// A valid second delta on top of [`rich`]: it removes, replaces, deletes in the text, sets an element and adds.
+pub(crate) fn second() -> Delta {
+    let text = SequenceDelta {
+        deleted: vec![Span {
+            start: a(6),
+            len: 2,
+        }],
+        inserted: vec![characters(b(30), Some(a(5)), "new")],
+        sets: BTreeMap::new(),
+    };
+    let list = SequenceDelta {
+        deleted: vec![Span {
+            start: a(10),
+            len: 1,
+        }],
+        inserted: vec![Run {
+            start: b(40),
+            reference: Some(a(12)),
+            body: Body::Dead(3),
+        }],
+        sets: BTreeMap::from([(
+            a(11),
+            put(b(21), Content::Scalar(Scalar::String("set".into()))),
+        )]),
+    };
+    let one = RegisterDelta {
+        removed: Removed::Some(BTreeSet::from([a(3)])),
+        added: BTreeMap::new(),
+    };
+    let replaced = RegisterDelta {
+        removed: Removed::All,
+        ..number(b(22))
+    };
+    Delta {
+        clock: [(B, 60)].into(),
+        objects: [
+            root([("number", replaced), ("two", one)]),
+            (made(a(4)), ObjectDelta::Sequence(text)),
+            (made(a(9)), ObjectDelta::Sequence(list)),
+        ]
+        .into(),
+        counts: [(
+            CountKey {
+                actor: B,
+                counters: vec![a(2)],
+            },
+            Count { last: 50, sum: 3 },
+        )]
+        .into(),
+        times: [(b(22), 5)].into(),
+    }
+}
+
+/// Everything that is built from a state works, and reads back as the same state.
+pub(crate) fn check_invariants(state: &State) -> TestCaseResult {
+    let mut document = Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint);
+    document.apply_changes(emit(state)).unwrap();
+    let loaded = Automerge::load(&document.save()).unwrap();
+    prop_assert_eq!(loaded.get_heads(), document.get_heads());
+    prop_assert_eq!(State::of(&emit(state)), told(state));
+    prop_assert_eq!(State::of(&loaded.get_changes(&[])), told(state));
+    prop_assert_eq!(
+        &State::new().apply(&state.diff(&State::new())).unwrap(),
+        state
+    );
+    for key in state.keys() {
+        let _value = state.get(key);
+    }
+    Ok(())
+}
+
+/// What automerge is told of a state: all but counters that are too wide for it.
+fn told(state: &State) -> State {
+    let mut delta = state.diff(&State::new());
+    delta
+        .counts
+        .values_mut()
+        .for_each(|count| count.sum = bounded(count.sum));
+    let narrow = |content: &mut Content| {
+        if let Content::Scalar(Scalar::Counter(start)) = content {
+            *start = bounded(*start);
+        }
+    };
+    for changed in delta.objects.values_mut() {
+        let registers: Vec<&mut RegisterDelta> = match changed {
+            ObjectDelta::Map(keys) => keys.values_mut().collect(),
+            ObjectDelta::Sequence(sequence) => {
+                for run in &mut sequence.inserted {
+                    if let Body::Values(values) = &mut run.body {
+                        values.iter_mut().for_each(narrow);
+                    }
+                }
+                sequence.sets.values_mut().collect()
+            }
+        };
+        registers
+            .into_iter()
+            .flat_map(|change| change.added.values_mut())
+            .for_each(narrow);
+    }
+    State::new().apply(&delta).unwrap()
+}
+
+fn refused(change: impl FnOnce(&mut Delta)) -> ApplyError {
+    let mut delta = second();
+    change(&mut delta);
+    rich().0.apply(&delta).unwrap_err()
+}
+
+fn sequence(delta: &mut Delta, id: OpId) -> &mut SequenceDelta {
+    match delta.objects.get_mut(&made(id)) {
+        Some(ObjectDelta::Sequence(sequence)) => sequence,
+        _ => panic!("the delta changes this sequence"),
+    }
+}
+
+fn keys(delta: &mut Delta) -> &mut BTreeMap<String, RegisterDelta> {
+    match delta.objects.get_mut(&ObjectId::Root) {
+        Some(ObjectDelta::Map(keys)) => keys,
+        _ => panic!("the delta changes the root"),
+    }
+}
+
+fn write(delta: &mut Delta, key: &str, change: RegisterDelta) {
+    keys(delta).extend([(key.to_owned(), change)]);
+}
+
+fn set(delta: &mut Delta, object: OpId, element: OpId, change: RegisterDelta) {
+    sequence(delta, object).sets.extend([(element, change)]);
+}
+
+#[test]
+fn samples_keep_the_rules() {
+    let (state, _) = rich();
+    check_invariants(&state).unwrap();
+    check_invariants(&state.apply(&second()).unwrap()).unwrap();
+}
+
+#[test]
+fn clock_that_does_not_rise_is_refused() {
+    assert_eq!(
+        refused(|delta| _ = delta.clock.insert(B, 20)),
+        ApplyError::Clock(B, 20, 20)
+    );
+    let above = MAX_COUNTER + 1;
+    assert_eq!(
+        refused(|delta| _ = delta.clock.insert(B, above)),
+        ApplyError::Clock(B, 20, above)
+    );
+}
+
+#[test]
+fn operation_outside_of_the_clock_is_refused() {
+    let late = |delta: &mut Delta| write(delta, "k", number(b(61)));
+    assert_eq!(refused(late), ApplyError::OutsideOfClock(b(61)));
+    let early = |delta: &mut Delta| write(delta, "k", number(b(20)));
+    assert_eq!(refused(early), ApplyError::OutsideOfClock(b(20)));
+    let of_nobody_new = |delta: &mut Delta| write(delta, "k", number(a(15)));
+    assert_eq!(refused(of_nobody_new), ApplyError::OutsideOfClock(a(15)));
+    let endless = characters(b(u32::MAX), None, "ab");
+    let at_the_end = |delta: &mut Delta| sequence(delta, a(4)).inserted.push(endless);
+    assert_eq!(refused(at_the_end), ApplyError::OutsideOfClock(b(u32::MAX)));
+}
+
+#[test]
+fn id_given_out_twice_is_refused() {
+    let key = |delta: &mut Delta| write(delta, "k", number(b(31)));
+    assert_eq!(refused(key), ApplyError::Duplicate(b(31)));
+    let count = |delta: &mut Delta| {
+        for count in delta.counts.values_mut() {
+            count.last = 41;
+        }
+    };
+    assert_eq!(refused(count), ApplyError::Duplicate(b(41)));
+    let other_list = |delta: &mut Delta| {
+        sequence(delta, a(9)).inserted = vec![Run {
+            start: b(32),
+            reference: None,
+            body: Body::Dead(1),
+        }];
+    };
+    assert_eq!(refused(other_list), ApplyError::Duplicate(b(30)));
+}
+
+#[test]
+fn more_operations_than_any_dataset_holds_are_refused() {
+    let flood = |delta: &mut Delta| {
+        delta.clock.insert(B, MAX_COUNTER);
+        sequence(delta, a(9)).inserted[0].body = Body::Dead(MAX_COUNTER - 40);
+    };
+    assert_eq!(refused(flood), ApplyError::TooMany);
+}
+
+#[test]
+fn object_that_is_not_there_or_of_another_kind_is_refused() {
+    let elsewhere = |delta: &mut Delta| {
+        delta
+            .objects
+            .insert(made(b(1)), ObjectDelta::Sequence(SequenceDelta::default()));
+    };
+    assert_eq!(refused(elsewhere), ApplyError::Object(made(b(1))));
+    let kind = |delta: &mut Delta| {
+        let keys = BTreeMap::from([("k".to_owned(), number(b(23)))]);
+        delta.objects.insert(made(a(4)), ObjectDelta::Map(keys));
+    };
+    assert_eq!(refused(kind), ApplyError::Object(made(a(4))));
+    let sequence = |delta: &mut Delta| {
+        let text = delta.objects.remove(&made(a(4))).unwrap();
+        delta.objects.insert(ObjectId::Root, text);
+    };
+    assert_eq!(refused(sequence), ApplyError::Object(ObjectId::Root));
+}
+
+#[test]
+fn object_that_is_changed_and_removed_at_once_is_refused() {
+    let gone = RegisterDelta {
+        removed: Removed::All,
+        added: BTreeMap::new(),
+    };
+    let remove = |delta: &mut Delta| write(delta, "text", gone);
+    assert_eq!(refused(remove), ApplyError::Object(made(a(4))));
+}
+
+#[test]
+fn objects_that_only_hold_each_other_are_refused() {
+    let island = |delta: &mut Delta| {
+        let map = |id| put(id, Content::Object(ObjectType::Map));
+        let keys = |change| ObjectDelta::Map(BTreeMap::from([("k".to_owned(), change)]));
+        delta.objects.insert(made(b(51)), keys(map(b(52))));
+        delta.objects.insert(made(b(52)), keys(map(b(51))));
+    };
+    assert_eq!(refused(island), ApplyError::Object(made(b(51))));
+}
+
+#[test]
+fn removal_of_what_is_not_there_is_refused() {
+    let value = |delta: &mut Delta| {
+        keys(delta).get_mut("two").unwrap().removed = Removed::Some(BTreeSet::from([a(1)]));
+    };
+    assert_eq!(refused(value), ApplyError::Value(a(1)));
+    let beyond = |delta: &mut Delta| sequence(delta, a(4)).deleted[0].len = u32::MAX;
+    assert_eq!(refused(beyond), ApplyError::Value(a(9)));
+    let state = rich().0.apply(&second()).unwrap();
+    let mut text = SequenceDelta::default();
+    text.deleted.push(Span {
+        start: a(6),
+        len: 1,
+    });
+    let objects = [(made(a(4)), ObjectDelta::Sequence(text))].into();
+    let twice = Delta {
+        objects,
+        ..Delta::default()
+    };
+    assert_eq!(state.apply(&twice), Err(ApplyError::Value(a(6))));
+}
+
+#[test]
+fn what_is_no_key_is_refused() {
+    let empty = |delta: &mut Delta| write(delta, "", number(b(23)));
+    assert_eq!(refused(empty), ApplyError::Key(0));
+    let long = |delta: &mut Delta| write(delta, &"k".repeat(129), number(b(23)));
+    assert_eq!(refused(long), ApplyError::Key(129));
+    let reserved = |delta: &mut Delta| write(delta, crate::ops::MARK_KEY, number(b(23)));
+    assert_eq!(
+        refused(reserved),
+        ApplyError::Key(crate::ops::MARK_KEY.len())
+    );
+}
+
+#[test]
+fn unknown_scalar_of_a_known_type_is_refused() {
+    for type_code in [0, 6, 9, 16, 255] {
+        let scalar = Scalar::Unknown {
+            type_code,
+            bytes: vec![0xff],
+        };
+        let forge = |delta: &mut Delta| {
+            write(delta, "k", put(b(23), Content::Scalar(scalar)));
+        };
+        assert_eq!(refused(forge), ApplyError::Type(b(23)), "type {type_code}");
+    }
+}
+
+#[test]
+fn element_of_a_text_that_is_no_character_is_refused() {
+    let word = |delta: &mut Delta| {
+        let values = vec![Content::Scalar(Scalar::String("two".into()))];
+        sequence(delta, a(4)).inserted[0].body = Body::Values(values);
+    };
+    assert_eq!(refused(word), ApplyError::Character(b(30)));
+    let on_text = |delta: &mut Delta| set(delta, a(4), a(5), number(b(23)));
+    assert_eq!(refused(on_text), ApplyError::Character(a(5)));
+}
+
+#[test]
+fn reference_to_no_older_element_of_the_same_sequence_is_refused() {
+    let point = |reference: OpId| {
+        refused(move |delta| sequence(delta, a(4)).inserted[0].reference = Some(reference))
+    };
+    assert_eq!(
+        point(a(10)),
+        ApplyError::Reference(b(30)),
+        "an element of the list"
+    );
+    assert_eq!(point(b(31)), ApplyError::Reference(b(30)), "one of its own");
+    assert_eq!(point(b(1)), ApplyError::Reference(b(30)), "none at all");
+    let early = |delta: &mut Delta| {
+        let change = sequence(delta, a(9)).sets.remove(&a(11)).unwrap();
+        set(delta, a(9), b(42), change);
+    };
+    assert_eq!(
+        refused(early),
+        ApplyError::Reference(b(21)),
+        "older than its element"
+    );
+    let nowhere = |delta: &mut Delta| set(delta, a(9), a(5), number(b(23)));
+    assert_eq!(
+        refused(nowhere),
+        ApplyError::Reference(a(5)),
+        "a character of the text"
+    );
+}
+
+#[test]
+fn objects_deeper_than_readers_go_are_refused() {
+    let nest = |depth: u32| {
+        let mut delta = Delta {
+            clock: [(A, depth)].into(),
+            ..Delta::default()
+        };
+        let mut object = ObjectId::Root;
+        for counter in 1..=depth {
+            let map = put(a(counter), Content::Object(ObjectType::Map));
+            delta
+                .objects
+                .insert(object, ObjectDelta::Map([("k".to_owned(), map)].into()));
+            object = made(a(counter));
+        }
+        State::new().apply(&delta)
+    };
+    check_invariants(&nest(127).unwrap()).unwrap();
+    assert_eq!(nest(200), Err(ApplyError::Depth(a(129))));
+}
+
+#[test]
+fn total_that_belongs_to_no_live_counter_is_refused() {
+    let name = |counters: Vec<OpId>, last: u32| {
+        refused(move |delta| {
+            delta.counts = [(CountKey { actor: B, counters }, Count { last, sum: 1 })].into();
+        })
+    };
+    assert_eq!(name(vec![a(1)], 50), ApplyError::Count(B), "a number");
+    assert_eq!(
+        name(vec![a(3)], 50),
+        ApplyError::Count(B),
+        "removed by the same delta"
+    );
+    assert_eq!(
+        name(vec![a(2), a(11)], 50),
+        ApplyError::Count(B),
+        "in two places"
+    );
+    assert_eq!(
+        name(vec![a(2)], 2),
+        ApplyError::Count(B),
+        "older than the counter"
+    );
+    assert_eq!(name(vec![], 50), ApplyError::Canonical);
+    assert_eq!(name(vec![a(11), a(2)], 50), ApplyError::Canonical);
+}
+
+#[test]
+fn time_of_no_value_at_a_root_key_is_refused() {
+    let tell = |id: OpId, time: i64| refused(move |delta| _ = delta.times.insert(id, time));
+    assert_eq!(tell(b(20), 5), ApplyError::Time(b(20)), "in a nested map");
+    assert_eq!(
+        tell(a(1), 5),
+        ApplyError::Time(a(1)),
+        "removed by the same delta"
+    );
+    assert_eq!(tell(b(22), 0), ApplyError::Time(b(22)), "no time at all");
+    assert_eq!(
+        tell(b(22), i64::MIN),
+        ApplyError::Time(b(22)),
+        "none that a clock shows"
+    );
+    let mut later = Delta::default();
+    later.times.insert(a(1), 1_700_000_000_001);
+    assert_eq!(
+        rich().0.apply(&later),
+        Err(ApplyError::Time(a(1))),
+        "later than known"
+    );
+}
+
+#[test]
+fn what_could_be_written_otherwise_is_refused() {
+    let changes: [fn(&mut Delta); 9] = [
+        |delta| keys(delta).clear(),
+        |delta| write(delta, "k", RegisterDelta::default()),
+        |delta| keys(delta).get_mut("two").unwrap().removed = Removed::Some(BTreeSet::new()),
+        |delta| {
+            keys(delta).get_mut("two").unwrap().removed = Removed::Some([a(3), b(3)].into());
+        },
+        |delta| *sequence(delta, a(4)) = SequenceDelta::default(),
+        |delta| sequence(delta, a(4)).deleted[0].len = 0,
+        |delta| {
+            let spans = vec![
+                Span {
+                    start: a(6),
+                    len: 1,
+                },
+                Span {
+                    start: a(7),
+                    len: 1,
+                },
+            ];
+            sequence(delta, a(4)).deleted = spans;
+        },
+        |delta| {
+            sequence(delta, a(4))
+                .inserted
+                .push(characters(b(33), Some(b(32)), "x"))
+        },
+        |delta| {
+            let text = "new".to_owned();
+            sequence(delta, a(4)).inserted[0].body = Body::Characters { text, count: 2 };
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        assert_eq!(refused(change), ApplyError::Canonical, "change {number}");
+    }
+}
