@@ -167,14 +167,20 @@ pub(crate) struct ServeArgs {
     pub(crate) credentials: Option<PathBuf>,
     /// The key pair's id, instead of a file
     #[arg(
-        long, env = "DRIFTLESS_ACCESS_KEY_ID", value_name = "ID",
-        conflicts_with = "credentials", requires = "secret_access_key"
+        long,
+        env = "DRIFTLESS_ACCESS_KEY_ID",
+        value_name = "ID",
+        conflicts_with = "credentials",
+        requires = "secret_access_key"
     )]
     pub(crate) access_key_id: Option<String>,
     /// The key pair's secret; better given by the variable than by the flag
     #[arg(
-        long, env = "DRIFTLESS_SECRET_ACCESS_KEY", value_name = "SECRET",
-        hide_env_values = true, requires = "access_key_id"
+        long,
+        env = "DRIFTLESS_SECRET_ACCESS_KEY",
+        value_name = "SECRET",
+        hide_env_values = true,
+        requires = "access_key_id"
     )]
     pub(crate) secret_access_key: Option<String>,
 }

@@ -72,7 +72,10 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { exit, error: error.into() }
+        Self {
+            exit,
+            error: error.into(),
+        }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -205,8 +208,14 @@ fn of_exchange(error: &ExchangeError) -> Exit {
 
 fn of_data(error: &DataError) -> Exit {
     match error {
-        DataError::Store { source: StorageError::InUse, .. } => Exit::InUse,
-        DataError::Store { source: StorageError::Damaged { .. }, .. } => Exit::Damaged,
+        DataError::Store {
+            source: StorageError::InUse,
+            ..
+        } => Exit::InUse,
+        DataError::Store {
+            source: StorageError::Damaged { .. },
+            ..
+        } => Exit::Damaged,
         _ => Exit::Io,
     }
 }

@@ -79,7 +79,10 @@ pub fn merge(trace: &Concurrent, mut progress: impl FnMut()) -> Result<Merged, G
     let plan = Plan::of(&trace.transactions);
     let mut merging = Merging::new(&plan);
     for (index, transaction) in trace.transactions.iter().enumerate() {
-        let failed = |source| GraphError { transaction: index, source };
+        let failed = |source| GraphError {
+            transaction: index,
+            source,
+        };
         merging.transaction(index, transaction).map_err(failed)?;
         progress();
     }
@@ -105,7 +108,10 @@ impl Plan {
             saw_all: Vec::with_capacity(transactions.len()),
         };
         let mut children = vec![0; transactions.len()];
-        for parent in transactions.iter().flat_map(|transaction| &transaction.parents) {
+        for parent in transactions
+            .iter()
+            .flat_map(|transaction| &transaction.parents)
+        {
             children[*parent] += 1;
         }
         // Per transaction that still has children to come: how many of each chain it has seen.
@@ -164,7 +170,9 @@ impl<'a> Merging<'a> {
         let actor = |chain: usize| Actor::random((chain as u64 + 1).to_be_bytes());
         Self {
             plan,
-            documents: (0..plan.chains).map(|chain| Document::new("trace", actor(chain))).collect(),
+            documents: (0..plan.chains)
+                .map(|chain| Document::new("trace", actor(chain)))
+                .collect(),
             states: HashMap::new(),
             recorded: document::Edit::default(),
             line: Line::default(),
@@ -195,10 +203,14 @@ impl<'a> Merging<'a> {
         } else {
             self.line.take_in(document.state())
         };
-        self.flat.push(Flat { agent: transaction.agent, patches });
+        self.flat.push(Flat {
+            agent: transaction.agent,
+            patches,
+        });
         let awaited = self.plan.awaited[index];
         if awaited > 0 {
-            self.states.insert(index, (document.state().clone(), awaited));
+            self.states
+                .insert(index, (document.state().clone(), awaited));
         }
         Ok(())
     }
@@ -206,8 +218,14 @@ impl<'a> Merging<'a> {
     /// Joins what a chain has not seen of some transactions, and tells whether there was any.
     fn join_parents(&mut self, chain: usize, parents: &[usize]) -> bool {
         let mut joined = false;
-        for parent in parents.iter().filter(|parent| self.plan.chain_of[**parent] != chain) {
-            let (state, awaited) = self.states.get_mut(parent).expect("a child still waits for it");
+        for parent in parents
+            .iter()
+            .filter(|parent| self.plan.chain_of[**parent] != chain)
+        {
+            let (state, awaited) = self
+                .states
+                .get_mut(parent)
+                .expect("a child still waits for it");
             joined |= !self.documents[chain].join(state).is_empty();
             *awaited -= 1;
             if *awaited == 0 {
@@ -221,9 +239,14 @@ impl<'a> Merging<'a> {
         let joined = self
             .documents
             .iter()
-            .fold(State::new(), |joined, document| joined.join(document.state()));
+            .fold(State::new(), |joined, document| {
+                joined.join(document.state())
+            });
         let mut children = vec![0; transactions.len()];
-        for parent in transactions.iter().flat_map(|transaction| &transaction.parents) {
+        for parent in transactions
+            .iter()
+            .flat_map(|transaction| &transaction.parents)
+        {
             children[*parent] += 1;
         }
         let mut reference = Reference::new();
@@ -233,8 +256,14 @@ impl<'a> Merging<'a> {
             reference: reference.text(KEY).unwrap_or_default(),
             flat: self.flat,
             edits: self.edits,
-            merges: transactions.iter().filter(|txn| txn.parents.len() > 1).count(),
-            forks: children.into_iter().filter(|children| *children > 1).count(),
+            merges: transactions
+                .iter()
+                .filter(|txn| txn.parents.len() > 1)
+                .count(),
+            forks: children
+                .into_iter()
+                .filter(|children| *children > 1)
+                .count(),
             documents: self.plan.chains,
         }
     }
@@ -291,7 +320,10 @@ impl Line {
 }
 
 fn text_of(state: &State) -> String {
-    state.get(KEY).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    state
+        .get(KEY)
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// Returns the one patch that leads from a text to another.
@@ -301,8 +333,17 @@ fn difference(old: &[char], new: &[char]) -> Option<Patch> {
     }
     let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old, new) = (&old[prefix..], &new[prefix..]);
-    let suffix = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
-    Some(Patch(prefix, old.len() - suffix, new[..new.len() - suffix].iter().collect()))
+    let suffix = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    Some(Patch(
+        prefix,
+        old.len() - suffix,
+        new[..new.len() - suffix].iter().collect(),
+    ))
 }
 
 #[cfg(test)]
@@ -318,15 +359,27 @@ mod tests {
     }
 
     fn merged(transactions: Vec<Transaction>) -> Merged {
-        let agents = transactions.iter().map(|txn| txn.agent + 1).max().unwrap_or(1);
-        let trace = Concurrent { end: String::new(), agents, transactions };
+        let agents = transactions
+            .iter()
+            .map(|txn| txn.agent + 1)
+            .max()
+            .unwrap_or(1);
+        let trace = Concurrent {
+            end: String::new(),
+            agents,
+            transactions,
+        };
         let merged = merge(&trace, || ()).unwrap();
         assert_eq!(merged.reference, merged.text);
         let mut line: Vec<char> = Vec::new();
         for Patch(at, delete, insert) in merged.flat.iter().flat_map(|flat| &flat.patches) {
             line.splice(*at..at + delete, insert.chars());
         }
-        assert_eq!(line.into_iter().collect::<String>(), merged.text, "the flat order ends alike");
+        assert_eq!(
+            line.into_iter().collect::<String>(),
+            merged.text,
+            "the flat order ends alike"
+        );
         merged
     }
 
@@ -373,7 +426,11 @@ mod tests {
     #[test]
     fn patch_behind_the_end_names_its_transaction() {
         let transactions = vec![txn(&[], 0, 0, 0, "a"), txn(&[], 1, 1, 0, "b")];
-        let trace = Concurrent { end: String::new(), agents: 2, transactions };
+        let trace = Concurrent {
+            end: String::new(),
+            agents: 2,
+            transactions,
+        };
         assert_eq!(merge(&trace, || ()).unwrap_err().transaction, 1);
     }
 }

@@ -32,12 +32,20 @@ impl Output {
         object: impl FnOnce() -> Value,
         text: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
-        if self.json { print(&format!("{}\n", object())) } else { print(&text()) }
+        if self.json {
+            print(&format!("{}\n", object()))
+        } else {
+            print(&text())
+        }
     }
 
     /// Prints a line for people, and nothing for scripts.
     pub(crate) fn tell(self, line: impl Display) -> Result<(), Failure> {
-        if self.json { Ok(()) } else { print(&format!("{line}\n")) }
+        if self.json {
+            Ok(())
+        } else {
+            print(&format!("{line}\n"))
+        }
     }
 
     /// Prints a failure to stderr, and returns its exit code.
@@ -59,7 +67,10 @@ impl Output {
 /// Prints to stdout; a reader that has seen enough is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
@@ -71,14 +82,20 @@ pub(crate) fn table<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(header).add_rows(rows);
+    table
+        .load_style(UTF8_BORDERS_ONLY)
+        .set_header(header)
+        .add_rows(rows);
     format!("{table}\n")
 }
 
 /// Returns the text cut to one short line.
 pub(crate) fn shortened(text: &str) -> String {
     const MAX_CHARS: usize = 60;
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     match line.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,

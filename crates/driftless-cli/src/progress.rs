@@ -24,5 +24,9 @@ pub(crate) fn spinner(output: &Output, message: String) -> ProgressBar {
 }
 
 fn target(output: &Output) -> ProgressDrawTarget {
-    if output.is_json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+    if output.is_json() {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    }
 }

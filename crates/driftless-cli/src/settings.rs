@@ -56,8 +56,14 @@ impl Settings {
     }
 
     fn open(&self) -> Result<Client, Failure> {
-        let store = self.store.as_ref().ok_or_else(|| unset("--store", "DRIFTLESS_STORE"))?;
-        let pool = self.pool.clone().ok_or_else(|| unset("--pool", "DRIFTLESS_POOL"))?;
+        let store = self
+            .store
+            .as_ref()
+            .ok_or_else(|| unset("--store", "DRIFTLESS_STORE"))?;
+        let pool = self
+            .pool
+            .clone()
+            .ok_or_else(|| unset("--pool", "DRIFTLESS_POOL"))?;
         let mut builder = Client::builder(store).pool(pool);
         if let Some(identity) = &self.identity {
             builder = builder.identity(identity.clone());
@@ -83,7 +89,10 @@ impl Settings {
             return Err(unset("--identity", "DRIFTLESS_IDENTITY"));
         }
         if self.service()?.is_none() {
-            return Err(unset("--endpoint or --region", "DRIFTLESS_ENDPOINT or AWS_REGION"));
+            return Err(unset(
+                "--endpoint or --region",
+                "DRIFTLESS_ENDPOINT or AWS_REGION",
+            ));
         }
         Ok(())
     }

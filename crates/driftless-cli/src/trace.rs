@@ -171,7 +171,10 @@ impl Trace {
     ///
     /// [`TraceError`].
     pub fn read(path: &Path) -> Result<Self, TraceError> {
-        let failed = |source| TraceError::Read { path: path.to_owned(), source };
+        let failed = |source| TraceError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let file = File::open(path).map_err(failed)?;
         let bytes = read_up_to(file, MAX_FILE_BYTES).map_err(failed)?;
         Self::from_bytes(&bytes.ok_or(TraceError::FileTooLong)?)
@@ -186,7 +189,10 @@ impl Trace {
         let text = match bytes {
             [0x1f, 0x8b, ..] => {
                 let text = read_up_to(MultiGzDecoder::new(bytes), MAX_TEXT_BYTES);
-                Cow::Owned(text.map_err(TraceError::Gzip)?.ok_or(TraceError::TextTooLong)?)
+                Cow::Owned(
+                    text.map_err(TraceError::Gzip)?
+                        .ok_or(TraceError::TextTooLong)?,
+                )
             }
             plain if plain.len() > MAX_TEXT_BYTES => return Err(TraceError::TextTooLong),
             plain => Cow::Borrowed(plain),
@@ -259,12 +265,21 @@ impl TraceFile {
             for Patch(at, deleted, inserted) in patches {
                 let end = at.saturating_add(*deleted);
                 if end > len {
-                    return Err(TraceError::OutOfRange { transaction, at: *at, end, len });
+                    return Err(TraceError::OutOfRange {
+                        transaction,
+                        at: *at,
+                        end,
+                        len,
+                    });
                 }
                 len = len - deleted + inserted.chars().count();
             }
         }
-        Ok(Sequential { start: self.start_content, end: self.end_content, transactions })
+        Ok(Sequential {
+            start: self.start_content,
+            end: self.end_content,
+            transactions,
+        })
     }
 
     fn into_concurrent(self) -> Result<Concurrent, TraceError> {
@@ -276,21 +291,42 @@ impl TraceFile {
             return Err(TraceError::Agents(agents));
         }
         let mut transactions = Vec::new();
-        for (transaction, TransactionFile { parents, agent, patches }) in
-            self.txns.0?.into_iter().enumerate()
+        for (
+            transaction,
+            TransactionFile {
+                parents,
+                agent,
+                patches,
+            },
+        ) in self.txns.0?.into_iter().enumerate()
         {
             let (Some(parents), Some(agent)) = (parents, agent) else {
                 return Err(TraceError::Incomplete { transaction });
             };
             if agent >= agents {
-                return Err(TraceError::Agent { transaction, agent, agents });
+                return Err(TraceError::Agent {
+                    transaction,
+                    agent,
+                    agents,
+                });
             }
             if let Some(&parent) = parents.iter().find(|parent| **parent >= transaction) {
-                return Err(TraceError::Parent { transaction, parent });
+                return Err(TraceError::Parent {
+                    transaction,
+                    parent,
+                });
             }
-            transactions.push(Transaction { parents, agent, patches });
+            transactions.push(Transaction {
+                parents,
+                agent,
+                patches,
+            });
         }
-        Ok(Concurrent { end: self.end_content, agents, transactions })
+        Ok(Concurrent {
+            end: self.end_content,
+            agents,
+            transactions,
+        })
     }
 }
 
@@ -320,7 +356,10 @@ impl<'de> Visitor<'de> for TransactionsVisitor {
                 Err(source) => {
                     while array.next_element::<IgnoredAny>()?.is_some() {}
                     let transaction = transactions.len();
-                    return Ok(Err(TraceError::Malformed { transaction, source }));
+                    return Ok(Err(TraceError::Malformed {
+                        transaction,
+                        source,
+                    }));
                 }
             }
         }
@@ -335,8 +374,7 @@ mod tests {
     use super::*;
 
     fn gzip(text: &str) -> Vec<u8> {
-        let mut encoder =
-            flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap()
     }
@@ -346,9 +384,7 @@ mod tests {
     }
 
     fn concurrent(agents: usize, txns: &str) -> String {
-        format!(
-            r#"{{"kind":"concurrent","endContent":"","numAgents":{agents},"txns":[{txns}]}}"#
-        )
+        format!(r#"{{"kind":"concurrent","endContent":"","numAgents":{agents},"txns":[{txns}]}}"#)
     }
 
     fn sequential(txns: &str) -> String {
@@ -360,7 +396,9 @@ mod tests {
         let text = sequential(r#"{"time":"x","patches":[[3,0,"b"],[0,4,""]]}"#);
         let plain = Trace::from_bytes(text.as_bytes()).unwrap();
         assert_eq!(Trace::from_bytes(&gzip(&text)).unwrap(), plain);
-        let Trace::Sequential(trace) = plain else { panic!("it has no kind") };
+        let Trace::Sequential(trace) = plain else {
+            panic!("it has no kind")
+        };
         assert_eq!(trace.transactions[0][1], Patch(0, 4, String::new()));
     }
 
@@ -368,7 +406,9 @@ mod tests {
     fn positions_count_code_points() {
         assert!(Trace::from_bytes(sequential(r#"{"patches":[[3,0,""]]}"#).as_bytes()).is_ok());
         assert_eq!(
-            refused(&sequential(r#"{"patches":[]},{"patches":[[3,0,"é"],[3,2,""]]}"#)),
+            refused(&sequential(
+                r#"{"patches":[]},{"patches":[[3,0,"é"],[3,2,""]]}"#
+            )),
             "transaction 1 changes characters 3 to 5 of 4"
         );
         let far = format!(r#"{{"patches":[[{0},{0},""]]}}"#, usize::MAX);
@@ -414,7 +454,10 @@ mod tests {
     #[test]
     fn file_that_inflates_without_end_is_refused() {
         let bytes = gzip(&" ".repeat(MAX_TEXT_BYTES + 1));
-        assert!(matches!(Trace::from_bytes(&bytes), Err(TraceError::TextTooLong)));
+        assert!(matches!(
+            Trace::from_bytes(&bytes),
+            Err(TraceError::TextTooLong)
+        ));
     }
 
     #[test]

@@ -39,11 +39,16 @@ impl Type {
             Self::Float => text.parse().ok().map(Scalar::Float),
             Self::Bool => text.parse().ok().map(Scalar::Bool),
             Self::Bytes => BASE64.decode(text.as_bytes()).ok().map(Scalar::Bytes),
-            Self::Hex => HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().map(Scalar::Bytes),
+            Self::Hex => HEXLOWER_PERMISSIVE
+                .decode(text.as_bytes())
+                .ok()
+                .map(Scalar::Bytes),
             Self::Timestamp => moment(text).map(Scalar::Timestamp),
             Self::Null => text.is_empty().then_some(Scalar::Null),
         };
-        let name = self.to_possible_value().map_or_else(String::new, |it| it.get_name().to_owned());
+        let name = self
+            .to_possible_value()
+            .map_or_else(String::new, |it| it.get_name().to_owned());
         parsed.ok_or_else(|| Failure::new(Exit::Usage, format!("the value is no {name}")))
     }
 }
@@ -102,7 +107,10 @@ pub(crate) fn text(value: &Value) -> String {
 pub(crate) fn typed(value: &Value) -> serde_json::Value {
     let plain = match value {
         Value::List(items) => items.iter().map(typed).collect(),
-        Value::Map(members) => members.iter().map(|(key, value)| (key.clone(), typed(value))).collect(),
+        Value::Map(members) => members
+            .iter()
+            .map(|(key, value)| (key.clone(), typed(value)))
+            .collect(),
         other => plain(other),
     };
     json!({ "type": type_name(value), "value": plain })
@@ -114,7 +122,10 @@ fn plain(value: &Value) -> serde_json::Value {
         Value::Counter(total) => json!(total),
         Value::Text(text) => json!(text),
         Value::List(items) => items.iter().map(plain).collect(),
-        Value::Map(members) => members.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
+        Value::Map(members) => members
+            .iter()
+            .map(|(key, value)| (key.clone(), plain(value)))
+            .collect(),
         Value::Scalar(scalar) => match scalar {
             Scalar::Bool(value) => json!(value),
             Scalar::Int(number) | Scalar::Timestamp(number) => json!(number),
@@ -155,7 +166,11 @@ mod tests {
         check(Type::Bytes, "AP8=", Some(Scalar::Bytes(vec![0, 255])));
         check(Type::Hex, "00fF", Some(Scalar::Bytes(vec![0, 255])));
         check(Type::Hex, "0", None);
-        check(Type::Timestamp, "1970-01-01T00:00:01.5Z", Some(Scalar::Timestamp(1500)));
+        check(
+            Type::Timestamp,
+            "1970-01-01T00:00:01.5Z",
+            Some(Scalar::Timestamp(1500)),
+        );
         check(Type::Timestamp, "-1", Some(Scalar::Timestamp(-1)));
         check(Type::Null, "x", None);
     }
@@ -165,7 +180,10 @@ mod tests {
         let check = |value: Scalar, expected: &str| {
             assert_eq!(typed(&value.into()).to_string(), expected);
         };
-        check(Scalar::Int(i64::MAX), r#"{"type":"int","value":9223372036854775807}"#);
+        check(
+            Scalar::Int(i64::MAX),
+            r#"{"type":"int","value":9223372036854775807}"#,
+        );
         check("1".into(), r#"{"type":"string","value":"1"}"#);
         check(Scalar::Float(f64::NAN), r#"{"type":"float","value":"NaN"}"#);
     }

@@ -28,7 +28,12 @@ pub(crate) fn demo(args: DemoArgs, output: &Output) -> Result<(), Failure> {
         Wait::Disk => Durability::Disk,
         Wait::Buffered => Durability::Buffered,
     };
-    let options = world::Options { seed: args.seed, durability, record: true, keep: args.keep.clone() };
+    let options = world::Options {
+        seed: args.seed,
+        durability,
+        record: true,
+        keep: args.keep.clone(),
+    };
     match &args.trace {
         Some(path) => replay::replay(path, &args, options, output),
         None => story::tell(usize::from(args.devices.unwrap_or(3)), options, output),

@@ -21,7 +21,13 @@ pub(crate) fn remove(settings: &Settings, args: KeyArgs, output: &Output) -> Res
         let removed = dataset.remove(&args.key)?;
         output.answer(
             || json!({ "dataset": dataset.name(), "key": args.key, "removed": removed }),
-            || if removed { String::new() } else { "nothing stood there\n".to_owned() },
+            || {
+                if removed {
+                    String::new()
+                } else {
+                    "nothing stood there\n".to_owned()
+                }
+            },
         )
     })
 }
@@ -38,7 +44,11 @@ pub(crate) fn increment(
 
 pub(crate) fn text(settings: &Settings, args: TextArgs, output: &Output) -> Result<(), Failure> {
     edit(settings, &args.of.dataset, &args.key, output, |dataset| {
-        let end = || dataset.text(&args.key).map_or(0, |text| text.chars().count());
+        let end = || {
+            dataset
+                .text(&args.key)
+                .map_or(0, |text| text.chars().count())
+        };
         let insert = args.insert.as_deref().unwrap_or_default();
         let at = args.at.unwrap_or_else(end);
         Ok(dataset.splice_text(&args.key, at, args.delete.unwrap_or(0), insert)?)

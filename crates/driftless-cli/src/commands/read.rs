@@ -37,16 +37,27 @@ fn list_keys(dataset: &Dataset, output: &Output) -> Result<(), Failure> {
     let entries = dataset.entries();
     output.answer(
         || {
-            let keys: Vec<Json> =
-                entries.iter().map(|(key, shown)| entry(dataset, key, shown)).collect();
+            let keys: Vec<Json> = entries
+                .iter()
+                .map(|(key, shown)| entry(dataset, key, shown))
+                .collect();
             json!({ "dataset": dataset.name(), "keys": keys, "unsynced": dataset.has_unsynced() })
         },
         || {
             let rows = entries.iter().map(|(key, shown)| {
                 let others = dataset.conflicts(key).len() - 1;
-                let conflicts = if others == 0 { String::new() } else { others.to_string() };
+                let conflicts = if others == 0 {
+                    String::new()
+                } else {
+                    others.to_string()
+                };
                 let kind = value::type_name(shown).to_owned();
-                [shortened(key), kind, shortened(&value::text(shown)), conflicts]
+                [
+                    shortened(key),
+                    kind,
+                    shortened(&value::text(shown)),
+                    conflicts,
+                ]
             });
             table(["key", "type", "value", "other values"], rows)
         },
@@ -74,7 +85,11 @@ fn list_local(settings: &Settings, output: &Output) -> Result<(), Failure> {
                 let rows = found.iter().map(|(dataset, name)| match dataset {
                     Some(dataset) => {
                         let unsynced = if dataset.has_unsynced() { "yes" } else { "" };
-                        [name.to_string(), dataset.len().to_string(), unsynced.to_owned()]
+                        [
+                            name.to_string(),
+                            dataset.len().to_string(),
+                            unsynced.to_owned(),
+                        ]
                     }
                     None => [name.to_string(), String::new(), "cannot be read".to_owned()],
                 });
@@ -133,8 +148,13 @@ pub(crate) fn conflicts(
                 found => vec![(key.clone(), found)],
             },
             None => {
-                let all = dataset.keys().into_iter().map(|key| (dataset.conflicts(&key), key));
-                all.filter(|(found, _)| found.len() > 1).map(|(found, key)| (key, found)).collect()
+                let all = dataset
+                    .keys()
+                    .into_iter()
+                    .map(|key| (dataset.conflicts(&key), key));
+                all.filter(|(found, _)| found.len() > 1)
+                    .map(|(found, key)| (key, found))
+                    .collect()
             }
         };
         output.answer(
@@ -154,7 +174,11 @@ pub(crate) fn conflicts(
                             shortened(&value::text(&conflict.value)),
                             conflict.author().to_string(),
                             conflict.time.map_or_else(String::new, value::moment_text),
-                            if rank == 0 { "shown".to_owned() } else { String::new() },
+                            if rank == 0 {
+                                "shown".to_owned()
+                            } else {
+                                String::new()
+                            },
                         ]
                     })
                 });
@@ -175,7 +199,10 @@ pub(crate) fn export(
             return output.answer(|| object.clone(), || format!("{object:#}\n"));
         };
         fs::write(file, format!("{object:#}\n")).map_err(|error| {
-            Failure::new(Exit::Io, format!("cannot write {}: {error}", file.display()))
+            Failure::new(
+                Exit::Io,
+                format!("cannot write {}: {error}", file.display()),
+            )
         })?;
         output.answer(
             || json!({ "dataset": dataset.name(), "file": file }),

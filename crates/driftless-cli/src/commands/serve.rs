@@ -41,7 +41,10 @@ fn open(args: ServeArgs) -> Result<(Config, Option<PathBuf>), Failure> {
         return Ok((DataDir::open_for(&args.data, key_pair)?, Some(path)));
     }
     if let (Some(id), Some(secret)) = (args.access_key_id, args.secret_access_key) {
-        return Ok((DataDir::open_for(&args.data, KeyPair::new(id, secret))?, None));
+        return Ok((
+            DataDir::open_for(&args.data, KeyPair::new(id, secret))?,
+            None,
+        ));
     }
     let data = DataDir::open(&args.data)?;
     let credentials = data.credentials().to_owned();

@@ -30,19 +30,31 @@ pub(crate) fn sync(settings: &Settings, args: SyncArgs, output: &Output) -> Resu
         output.answer(
             || json!({ "datasets": objects().collect::<Vec<Json>>() }),
             || {
-                let header = ["dataset", "requests", "up", "down", "changed here", "changed there"];
-                table(header, done.iter().map(|(dataset, report)| row(dataset, report)))
+                let header = [
+                    "dataset",
+                    "requests",
+                    "up",
+                    "down",
+                    "changed here",
+                    "changed there",
+                ];
+                table(
+                    header,
+                    done.iter().map(|(dataset, report)| row(dataset, report)),
+                )
             },
         )?;
-        let full = done.iter().find_map(|(dataset, report)| match report.outcome {
-            Outcome::Full(size) => Some(format!(
-                "dataset {} does not fit: it takes {} of {} characters, remove something",
-                dataset.name(),
-                size.live,
-                size.refused_above
-            )),
-            _ => None,
-        });
+        let full = done
+            .iter()
+            .find_map(|(dataset, report)| match report.outcome {
+                Outcome::Full(size) => Some(format!(
+                    "dataset {} does not fit: it takes {} of {} characters, remove something",
+                    dataset.name(),
+                    size.live,
+                    size.refused_above
+                )),
+                _ => None,
+            });
         full.map_or(Ok(()), |message| Err(Failure::new(Exit::Full, message)))
     })
 }

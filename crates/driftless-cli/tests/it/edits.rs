@@ -20,7 +20,10 @@ fn value_of_each_type_comes_back_with_its_type() {
     assert_eq!(check("bool", "true", json!(true)), "bool");
     assert_eq!(check("bytes", "AP8=", json!("AP8=")), "bytes");
     assert_eq!(check("hex", "00ff", json!("AP8=")), "bytes");
-    assert_eq!(check("timestamp", "1970-01-01T00:00:01Z", json!(1000)), "timestamp");
+    assert_eq!(
+        check("timestamp", "1970-01-01T00:00:01Z", json!(1000)),
+        "timestamp"
+    );
     device.run(&["put", "nothing", "--type", "null"]);
     assert_eq!(device.run(&["get", "nothing"])["type"], "null");
     assert_eq!(device.text(&["get", "timestamp"]), "1970-01-01T00:00:01Z\n");
@@ -33,8 +36,13 @@ fn counter_grows_and_text_is_edited_in_place() {
     assert_eq!(device.run(&["increment", "visits", "-3"])["value"], -2);
     device.run(&["text", "note", "--insert", "añ😀"]);
     device.run(&["text", "note", "--insert", "!"]);
-    let note = device.run(&["text", "note", "--at", "1", "--delete", "2", "--insert", "-b-"]);
-    assert_eq!((note["type"].as_str(), note["value"].as_str()), (Some("text"), Some("a-b-!")));
+    let note = device.run(&[
+        "text", "note", "--at", "1", "--delete", "2", "--insert", "-b-",
+    ]);
+    assert_eq!(
+        (note["type"].as_str(), note["value"].as_str()),
+        (Some("text"), Some("a-b-!"))
+    );
 }
 
 #[test]
@@ -52,15 +60,25 @@ fn lists_are_tables_for_people_and_objects_for_scripts() {
     device.run(&["put", "b", "two\nlines"]);
     device.run(&["put", "a", "1", "--type", "int"]);
     let listed = device.run(&["list"]);
-    let keys: Vec<&str> =
-        listed["keys"].as_array().unwrap().iter().map(|it| it["key"].as_str().unwrap()).collect();
+    let keys: Vec<&str> = listed["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["key"].as_str().unwrap())
+        .collect();
     assert_eq!((keys, &listed["unsynced"]), (vec!["a", "b"], &json!(true)));
     let table = device.text(&["list"]);
     assert!(table.contains("│ b     string   two lines"), "{table}");
     let datasets = device.run(&["list", "--datasets"]);
-    assert_eq!(datasets["datasets"], json!([{ "name": "notes", "keys": 2, "unsynced": true }]));
+    assert_eq!(
+        datasets["datasets"],
+        json!([{ "name": "notes", "keys": 2, "unsynced": true }])
+    );
     assert_eq!(device.run(&["conflicts"])["keys"], json!([]));
-    assert_eq!(device.run(&["conflicts", "a"])["keys"][0]["values"][0]["value"], 1);
+    assert_eq!(
+        device.run(&["conflicts", "a"])["keys"][0]["values"][0]["value"],
+        1
+    );
 }
 
 #[test]

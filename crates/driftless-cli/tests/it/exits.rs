@@ -8,23 +8,38 @@ use driftless::{Client, Scalar};
 use crate::harness::{Device, IDENTITY, POOL, Service, driftless, failure_of};
 
 fn check((code, error): (i32, serde_json::Value), expected: i32, name: &str) {
-    assert_eq!((code, error["name"].as_str()), (expected, Some(name)), "{error}");
+    assert_eq!(
+        (code, error["name"].as_str()),
+        (expected, Some(name)),
+        "{error}"
+    );
 }
 
 fn client(device: &Device) -> Client {
     let builder = Client::builder(device.store());
-    builder.pool(POOL.parse().unwrap()).identity(IDENTITY.parse().unwrap()).open().unwrap()
+    builder
+        .pool(POOL.parse().unwrap())
+        .identity(IDENTITY.parse().unwrap())
+        .open()
+        .unwrap()
 }
 
 #[test]
 fn missing_settings_are_usage() {
-    check(failure_of(driftless().args(["get", "a", "-d", "notes"])), 2, "usage");
+    check(
+        failure_of(driftless().args(["get", "a", "-d", "notes"])),
+        2,
+        "usage",
+    );
     check(Device::alone().fail(&["sync"]), 2, "usage");
     let status = driftless().args(["get", "a"]).output().unwrap().status;
     assert_eq!(status.code(), Some(2), "no dataset");
     let device = Device::alone();
     check(device.fail(&["put", "a", "x", "--type", "int"]), 2, "usage");
-    let text = device.command(&["text", "a", "--at", "1"]).output().unwrap();
+    let text = device
+        .command(&["text", "a", "--at", "1"])
+        .output()
+        .unwrap();
     assert_eq!(text.status.code(), Some(2), "neither --delete nor --insert");
 }
 
@@ -36,7 +51,11 @@ fn refused_edits_change_nothing() {
     check(device.fail(&["put", &"k".repeat(129), "x"]), 4, "refused");
     check(device.fail(&["put", "_driftless.head", "x"]), 4, "refused");
     check(device.fail(&["increment", "note"]), 4, "refused");
-    check(device.fail(&["text", "note", "--at", "4", "--insert", "x"]), 4, "refused");
+    check(
+        device.fail(&["text", "note", "--at", "4", "--insert", "x"]),
+        4,
+        "refused",
+    );
     assert_eq!(device.text(&["get", "note"]), "abc\n");
 }
 
@@ -75,9 +94,18 @@ fn wrong_and_missing_credentials_are_told() {
     let data = tempfile::tempdir().unwrap();
     let service = Service::start(data.path());
     let device = Device::of(&service);
-    let wrong = device.command(&["sync"]).env("AWS_SECRET_ACCESS_KEY", "wrong").arg("--json").output();
+    let wrong = device
+        .command(&["sync"])
+        .env("AWS_SECRET_ACCESS_KEY", "wrong")
+        .arg("--json")
+        .output();
     let wrong = wrong.unwrap();
-    assert_eq!(wrong.status.code(), Some(9), "{}", String::from_utf8_lossy(&wrong.stderr));
+    assert_eq!(
+        wrong.status.code(),
+        Some(9),
+        "{}",
+        String::from_utf8_lossy(&wrong.stderr)
+    );
     let missing = failure_of(device.command(&["sync"]).env_remove("AWS_ACCESS_KEY_ID"));
     check(missing, 9, "credentials");
 }
@@ -88,18 +116,26 @@ fn dataset_without_room_takes_removals_only() {
     let filling = client(&device);
     let mut random = 1_u64;
     let mut noise = || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (random >> 56) as u8
     };
     let dataset = filling.dataset("notes").unwrap();
     let filled = (0..20).take_while(|part| {
         let bytes: Vec<u8> = (0..50_000).map(|_| noise()).collect();
-        dataset.put(&format!("part {part}"), Scalar::Bytes(bytes)).is_ok()
+        dataset
+            .put(&format!("part {part}"), Scalar::Bytes(bytes))
+            .is_ok()
     });
     assert!((5..20).contains(&filled.count()));
     filling.close().unwrap();
     let noise: String = (0..60_000).map(|_| format!("{:02x}", noise())).collect();
-    check(device.fail(&["put", "more", &noise, "--type", "hex"]), 11, "full");
+    check(
+        device.fail(&["put", "more", &noise, "--type", "hex"]),
+        11,
+        "full",
+    );
     device.run(&["remove", "part 0"]);
     device.run(&["put", "small", "1"]);
 }
@@ -110,9 +146,16 @@ fn files_that_are_no_traces_are_told_from_those_that_are_missing() {
     let file = directory.path().join("trace.json");
     let demo = || failure_of(driftless().args(["demo", "--trace"]).arg(&file));
     check(demo(), 7, "io");
-    fs::write(&file, r#"{"endContent":"","txns":[{"patches":[[1,0,""]]}]}"#).unwrap();
+    fs::write(
+        &file,
+        r#"{"endContent":"","txns":[{"patches":[[1,0,""]]}]}"#,
+    )
+    .unwrap();
     let (code, error) = demo();
-    assert_eq!(error["messages"][0], "transaction 0 changes characters 1 to 1 of 0");
+    assert_eq!(
+        error["messages"][0],
+        "transaction 0 changes characters 1 to 1 of 0"
+    );
     check((code, error), 13, "input");
 }
 
@@ -120,8 +163,16 @@ fn files_that_are_no_traces_are_told_from_those_that_are_missing() {
 fn trace_that_ends_otherwise_is_a_disagreement() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("trace.json");
-    fs::write(&file, r#"{"endContent":"b","txns":[{"patches":[[0,0,"a"]]}]}"#).unwrap();
-    check(failure_of(driftless().args(["demo", "--trace"]).arg(&file)), 14, "disagree");
+    fs::write(
+        &file,
+        r#"{"endContent":"b","txns":[{"patches":[[0,0,"a"]]}]}"#,
+    )
+    .unwrap();
+    check(
+        failure_of(driftless().args(["demo", "--trace"]).arg(&file)),
+        14,
+        "disagree",
+    );
 }
 
 #[test]

@@ -51,15 +51,24 @@ pub(crate) struct Device {
 impl Device {
     /// Returns a device without a service.
     pub(crate) fn alone() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), endpoint: None }
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            endpoint: None,
+        }
     }
 
     pub(crate) fn of(service: &Service) -> Self {
-        Self { endpoint: Some(service.endpoint.clone()), ..Self::alone() }
+        Self {
+            endpoint: Some(service.endpoint.clone()),
+            ..Self::alone()
+        }
     }
 
     pub(crate) fn at(endpoint: &str) -> Self {
-        Self { endpoint: Some(endpoint.to_owned()), ..Self::alone() }
+        Self {
+            endpoint: Some(endpoint.to_owned()),
+            ..Self::alone()
+        }
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -79,7 +88,10 @@ impl Device {
         if let Some(endpoint) = &self.endpoint {
             command.env("DRIFTLESS_ENDPOINT", endpoint);
         }
-        if !args.iter().any(|arg| ["--datasets", "--remote", "--all"].contains(arg)) {
+        if !args
+            .iter()
+            .any(|arg| ["--datasets", "--remote", "--all"].contains(arg))
+        {
             command.args(["--dataset", "notes"]);
         }
         command
@@ -95,7 +107,11 @@ impl Device {
 
     pub(crate) fn text(&self, args: &[&str]) -> String {
         let output: Output = self.command(args).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -119,7 +135,9 @@ impl Service {
     }
 
     pub(crate) fn start_with(mut command: Command, data: &Path) -> Self {
-        command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data);
         Self::started(command)
     }
 
@@ -127,16 +145,28 @@ impl Service {
     pub(crate) fn started(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap();
         let endpoint = format!("http://{}", ready["listening"].as_str().unwrap());
-        Self { child, endpoint, ready }
+        Self {
+            child,
+            endpoint,
+            ready,
+        }
     }
 
     /// Asks the service to stop, and returns its exit code.
     pub(crate) fn stop(mut self, signal: &str) -> Option<i32> {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.child.wait().unwrap().code()
     }
 }

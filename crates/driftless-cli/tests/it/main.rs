@@ -1,5 +1,7 @@
 //! The command line from outside: the built binary, a service as a child process, recorded sessions.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod demo;
 mod edits;
 mod exits;

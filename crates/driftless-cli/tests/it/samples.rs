@@ -20,7 +20,9 @@ use serde_json::{Value, json};
 const WORDS: [&str; 8] = ["la ", "né", "😀", "das ", "\n", "語", "a\u{301}", "of "];
 
 pub(crate) fn path(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "data", name].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "tests", "data", name]
+        .iter()
+        .collect()
 }
 
 /// Numbers that look random and are the same for ever.
@@ -28,14 +30,25 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % end
     }
 
     fn patch(&mut self, len: usize) -> Patch {
         let at = self.below(len + 1);
-        let delete = if self.below(3) == 0 { self.below((len - at).min(4) + 1) } else { 0 };
-        let insert = if delete == 0 || self.below(2) == 0 { WORDS[self.below(8)] } else { "" };
+        let delete = if self.below(3) == 0 {
+            self.below((len - at).min(4) + 1)
+        } else {
+            0
+        };
+        let insert = if delete == 0 || self.below(2) == 0 {
+            WORDS[self.below(8)]
+        } else {
+            ""
+        };
         Patch(at, delete, insert.to_owned())
     }
 }
@@ -56,7 +69,11 @@ fn sequential() -> Sequential {
             .collect();
         transactions.push(patches);
     }
-    Sequential { start, end: text.into_iter().collect(), transactions }
+    Sequential {
+        start,
+        end: text.into_iter().collect(),
+        transactions,
+    }
 }
 
 fn concurrent() -> Concurrent {
@@ -70,25 +87,36 @@ fn concurrent() -> Concurrent {
     for index in 0..300 {
         let agent = numbers.below(2);
         // The first text must be known before another is begun, as in a shared editor.
-        if index < 2 || numbers.below(6) == 0 {
-            if let Some((other, state)) = &last[1 - agent] {
-                if !documents[agent].join(state).is_empty() {
-                    // What the other one had built on is included.
-                    let seen = ancestors(&transactions, *other);
-                    heads[agent].retain(|head| !seen.contains(head));
-                    heads[agent].push(*other);
-                }
-            }
+        if (index < 2 || numbers.below(6) == 0)
+            && let Some((other, state)) = &last[1 - agent]
+            && !documents[agent].join(state).is_empty()
+        {
+            // What the other one had built on is included.
+            let seen = ancestors(&transactions, *other);
+            heads[agent].retain(|head| !seen.contains(head));
+            heads[agent].push(*other);
         }
         let document = &mut documents[agent];
         let len = document.text("t").unwrap_or_default().chars().count();
         let patch = numbers.patch(len);
-        drop(document.splice_text("t", patch.0, patch.1, &patch.2, 0).unwrap());
+        drop(
+            document
+                .splice_text("t", patch.0, patch.1, &patch.2, 0)
+                .unwrap(),
+        );
         let parents = std::mem::replace(&mut heads[agent], vec![index]);
         last[agent] = Some((index, document.state().clone()));
-        transactions.push(Transaction { parents, agent, patches: vec![patch] });
+        transactions.push(Transaction {
+            parents,
+            agent,
+            patches: vec![patch],
+        });
     }
-    let trace = Concurrent { end: String::new(), agents: 2, transactions };
+    let trace = Concurrent {
+        end: String::new(),
+        agents: 2,
+        transactions,
+    };
     let end = graph::merge(&trace, || ()).unwrap().reference;
     Concurrent { end, ..trace }
 }
@@ -108,21 +136,26 @@ fn ancestors(transactions: &[Transaction], of: usize) -> Vec<usize> {
 }
 
 fn patches(patches: &[Patch]) -> Value {
-    patches.iter().map(|Patch(at, delete, insert)| json!([at, delete, insert])).collect()
+    patches
+        .iter()
+        .map(|Patch(at, delete, insert)| json!([at, delete, insert]))
+        .collect()
 }
 
 fn sequential_file() -> String {
     let trace = sequential();
-    let txns: Vec<Value> = trace.transactions.iter().map(|it| json!({ "patches": patches(it) })).collect();
+    let txns: Vec<Value> = trace
+        .transactions
+        .iter()
+        .map(|it| json!({ "patches": patches(it) }))
+        .collect();
     let object = json!({ "startContent": trace.start, "endContent": trace.end, "txns": txns });
     format!("{object}\n")
 }
 
 fn concurrent_file() -> String {
     let trace = concurrent();
-    let txn = |it: &Transaction| {
-        json!({ "parents": it.parents, "agent": it.agent, "patches": patches(&it.patches) })
-    };
+    let txn = |it: &Transaction| json!({ "parents": it.parents, "agent": it.agent, "patches": patches(&it.patches) });
     let txns: Vec<Value> = trace.transactions.iter().map(txn).collect();
     let object = json!({
         "kind": "concurrent", "endContent": trace.end, "numAgents": trace.agents, "txns": txns,
@@ -143,8 +176,14 @@ fn write_samples() {
 #[test]
 fn samples_are_what_the_seed_makes() {
     let read = |name| Trace::read(&path(name)).unwrap();
-    assert_eq!(read("small-sequential.json"), Trace::Sequential(sequential()));
-    assert_eq!(read("small-concurrent.json.gz"), Trace::Concurrent(concurrent()));
+    assert_eq!(
+        read("small-sequential.json"),
+        Trace::Sequential(sequential())
+    );
+    assert_eq!(
+        read("small-concurrent.json.gz"),
+        Trace::Concurrent(concurrent())
+    );
 }
 
 #[test]
@@ -152,5 +191,10 @@ fn small_graph_has_forks_and_merges_and_ends_as_automerge_says() {
     let trace = concurrent();
     let merged = graph::merge(&trace, || ()).unwrap();
     assert_eq!(merged.text, trace.end);
-    assert!(merged.forks > 20 && merged.merges > 20, "{} {}", merged.forks, merged.merges);
+    assert!(
+        merged.forks > 20 && merged.merges > 20,
+        "{} {}",
+        merged.forks,
+        merged.merges
+    );
 }

@@ -18,14 +18,33 @@ fn two_stores_agree_after_they_synced() {
         device.run(&["text", "note", "--insert", word]);
     }
     let first = a.run(&["sync"]);
-    assert_eq!((&first["datasets"][0]["requests"], &first["datasets"][0]["unsynced"]), (&json!(2), &json!(false)));
+    assert_eq!(
+        (
+            &first["datasets"][0]["requests"],
+            &first["datasets"][0]["unsynced"]
+        ),
+        (&json!(2), &json!(false))
+    );
     b.run(&["sync", "--all"]);
     let report = a.run(&["sync"]);
-    assert_eq!(report["datasets"][0]["changed_here"].as_array().unwrap().len(), 3);
-    assert_eq!(a.run(&["sync"])["datasets"][0]["requests"], 1, "nothing is new");
+    assert_eq!(
+        report["datasets"][0]["changed_here"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    assert_eq!(
+        a.run(&["sync"])["datasets"][0]["requests"],
+        1,
+        "nothing is new"
+    );
     assert_eq!(a.run(&["export"]), b.run(&["export"]));
     assert_eq!(a.text(&["get", "visits"]), "4\n");
-    assert_eq!(a.text(&["get", "note"]).trim_end().len(), "milk bread".len());
+    assert_eq!(
+        a.text(&["get", "note"]).trim_end().len(),
+        "milk bread".len()
+    );
     let conflicts = b.run(&["conflicts"]);
     assert_eq!(conflicts["keys"][0]["key"], "title");
     assert_eq!(conflicts["keys"][0]["values"].as_array().unwrap().len(), 2);
@@ -64,7 +83,9 @@ fn service_makes_a_key_pair_of_its_own_and_keeps_its_data() {
     device.run(&["put", "k", "v"]);
     let sync = |device: &Device| {
         let mut command = device.command(&["sync"]);
-        command.env("AWS_ACCESS_KEY_ID", &id).env("AWS_SECRET_ACCESS_KEY", &secret);
+        command
+            .env("AWS_ACCESS_KEY_ID", &id)
+            .env("AWS_SECRET_ACCESS_KEY", &secret);
         assert!(command.output().unwrap().status.success());
     };
     sync(&device);
@@ -78,11 +99,22 @@ fn service_makes_a_key_pair_of_its_own_and_keeps_its_data() {
 
     let own = tempfile::tempdir().unwrap();
     let mut command = driftless();
-    command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--credentials"]).arg(&file);
+    command
+        .args([
+            "serve",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--credentials",
+        ])
+        .arg(&file);
     command.arg("--data").arg(own.path());
     let given = Service::started(command);
     sync(&Device::of(&given));
-    assert!(!own.path().join("credentials").exists(), "none is made where one was given");
+    assert!(
+        !own.path().join("credentials").exists(),
+        "none is made where one was given"
+    );
 }
 
 #[test]
@@ -90,6 +122,8 @@ fn directory_of_a_running_service_is_in_use() {
     let data = tempfile::tempdir().unwrap();
     let _service = Service::start(data.path());
     let mut second = driftless();
-    second.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data.path());
+    second
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data.path());
     assert_eq!(failure_of(&mut second).0, 5);
 }

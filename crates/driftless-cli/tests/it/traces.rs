@@ -13,7 +13,9 @@ use crate::harness::{driftless, object_of};
 
 fn shared(name: &str) -> Option<PathBuf> {
     let root = env!("CARGO_MANIFEST_DIR");
-    let path: PathBuf = [root, "..", "..", "..", "shared", "traces", name].iter().collect();
+    let path: PathBuf = [root, "..", "..", "..", "shared", "traces", name]
+        .iter()
+        .collect();
     if path.is_file() {
         return Some(path);
     }
@@ -32,14 +34,25 @@ fn replay(name: &str, args: &[&str]) -> Option<Value> {
 
 #[test]
 fn friendsforever_merges_from_its_graph_and_an_edit_costs_the_same_late_as_early() {
-    let Some(path) = shared("friendsforever.json.gz") else { return };
-    let Trace::Concurrent(trace) = Trace::read(&path).unwrap() else { panic!("it has a graph") };
+    let Some(path) = shared("friendsforever.json.gz") else {
+        return;
+    };
+    let Trace::Concurrent(trace) = Trace::read(&path).unwrap() else {
+        panic!("it has a graph")
+    };
     let merged = graph::merge(&trace, || ()).unwrap();
     assert_eq!(merged.text, trace.end);
     assert_eq!(merged.reference, trace.end);
-    assert_eq!((merged.merges, merged.forks, merged.documents), (2_258, 2_258, 2));
-    let mut costs: Vec<_> =
-        merged.edits.iter().filter(|edit| !edit.joined).map(|edit| edit.took).collect();
+    assert_eq!(
+        (merged.merges, merged.forks, merged.documents),
+        (2_258, 2_258, 2)
+    );
+    let mut costs: Vec<_> = merged
+        .edits
+        .iter()
+        .filter(|edit| !edit.joined)
+        .map(|edit| edit.took)
+        .collect();
     let last = costs.len() - 1_000;
     let median = |costs: &mut [std::time::Duration]| *costs.select_nth_unstable(500).1;
     let (late, early) = (median(&mut costs[last..]), median(&mut costs[1_000..2_000]));
@@ -48,25 +61,33 @@ fn friendsforever_merges_from_its_graph_and_an_edit_costs_the_same_late_as_early
 
 #[test]
 fn friendsforever_is_typed_by_two_devices() {
-    let Some(shown) = replay("friendsforever.json.gz", &[]) else { return };
+    let Some(shown) = replay("friendsforever.json.gz", &[]) else {
+        return;
+    };
     assert_eq!(shown["transactions"], 26_078);
     assert_eq!(shown["devices"].as_array().unwrap().len(), 3);
 }
 
 #[test]
 fn friendsforever_in_overlapping_bursts_equals_automerge() {
-    let Some(shown) = replay("friendsforever.json.gz", &["--overlap", "200"]) else { return };
+    let Some(shown) = replay("friendsforever.json.gz", &["--overlap", "200"]) else {
+        return;
+    };
     assert_eq!(shown["overlap"], json!(200));
 }
 
 #[test]
 fn sveltecomponent_is_typed_in_bursts() {
-    let Some(shown) = replay("sveltecomponent.json.gz", &["--burst", "500"]) else { return };
+    let Some(shown) = replay("sveltecomponent.json.gz", &["--burst", "500"]) else {
+        return;
+    };
     assert_eq!(shown["transactions"], 18_335);
 }
 
 #[test]
 fn automerge_paper_is_typed_in_bursts() {
-    let Some(shown) = replay("automerge-paper.json.gz", &["--burst", "5000"]) else { return };
+    let Some(shown) = replay("automerge-paper.json.gz", &["--burst", "5000"]) else {
+        return;
+    };
     assert_eq!(shown["transactions"], 259_778);
 }

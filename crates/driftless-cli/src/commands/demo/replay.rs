@@ -45,11 +45,16 @@ pub(crate) fn replay(
         Trace::Sequential(trace) => sequential(trace, args),
         Trace::Concurrent(trace) => concurrent(&trace, args, output)?,
     };
-    let options = Options { record: args.overlap.is_some(), ..options };
+    let options = Options {
+        record: args.overlap.is_some(),
+        ..options
+    };
     let mut world = World::start(script.devices, options)?;
     let bar = progress::bar(output, "typing", script.lines.len());
     if !script.start.is_empty() {
-        world.devices[0].dataset.splice_text(KEY, 0, 0, &script.start)?;
+        world.devices[0]
+            .dataset
+            .splice_text(KEY, 0, 0, &script.start)?;
         world.sync(0)?;
     }
     let costs = match args.overlap {
@@ -70,7 +75,11 @@ pub(crate) fn replay(
 }
 
 fn sequential(trace: Sequential, args: &DemoArgs) -> Script {
-    let Sequential { start, mut end, mut transactions } = trace;
+    let Sequential {
+        start,
+        mut end,
+        mut transactions,
+    } = trace;
     if let Some(limit) = args.limit.filter(|limit| *limit < transactions.len()) {
         transactions.truncate(limit);
         let mut text: Vec<char> = start.chars().collect();
@@ -79,8 +88,17 @@ fn sequential(trace: Sequential, args: &DemoArgs) -> Script {
         }
         end = text.into_iter().collect();
     }
-    let lines = transactions.into_iter().map(|patches| (None, patches)).collect();
-    Script { start, end, lines, devices: usize::from(args.devices.unwrap_or(2)), graph: None }
+    let lines = transactions
+        .into_iter()
+        .map(|patches| (None, patches))
+        .collect();
+    Script {
+        start,
+        end,
+        lines,
+        devices: usize::from(args.devices.unwrap_or(2)),
+        graph: None,
+    }
 }
 
 /// Merges a trace from its graph, checks that, and flattens it.
@@ -93,17 +111,24 @@ fn concurrent(trace: &Concurrent, args: &DemoArgs, output: &Output) -> Result<Sc
     let bar = progress::bar(output, "merging the graph", trace.transactions.len());
     let merged = graph::merge(trace, || bar.inc(1))?;
     bar.finish_and_clear();
-    for (what, text) in [("the joined state", &merged.text), ("automerge", &merged.reference)] {
+    for (what, text) in [
+        ("the joined state", &merged.text),
+        ("automerge", &merged.reference),
+    ] {
         if *text != trace.end {
             let message = format!("the text of {what} is not the trace's end content");
             return Err(Failure::new(Exit::Disagree, message));
         }
     }
-    let apart = merged.edits.iter().filter(|edit| !edit.joined).map(|edit| edit.took);
+    let apart = merged
+        .edits
+        .iter()
+        .filter(|edit| !edit.joined)
+        .map(|edit| edit.took);
     let costs = Costs::of(apart.collect());
     output.tell(format_args!(
-        "Merged from its graph by joining states: {} transactions, {} forks, {} merges, {} authors; \
-         the end\ncontent is as recorded, and so is that of one automerge document. {}",
+        "Merged from its graph by joining states: {} transactions, {} forks, {} merges, {} authors. \
+         The joined\ntext is as recorded, and so is that of one automerge document.\n{}",
         trace.transactions.len(),
         merged.forks,
         merged.merges,
@@ -119,7 +144,11 @@ fn concurrent(trace: &Concurrent, args: &DemoArgs, output: &Output) -> Result<Sc
     Ok(Script {
         start: String::new(),
         end: trace.end.clone(),
-        lines: merged.flat.into_iter().map(|line| (Some(line.agent), line.patches)).collect(),
+        lines: merged
+            .flat
+            .into_iter()
+            .map(|line| (Some(line.agent), line.patches))
+            .collect(),
         devices: trace.agents,
         graph: Some(graph),
     })
@@ -169,7 +198,10 @@ fn overlapping(
             let text = world.devices[device].dataset.text(KEY).unwrap_or_default();
             let mut len = text.chars().count();
             for (at, (_, patches)) in lines.iter().enumerate() {
-                let inside: Vec<Patch> = patches.iter().map(|it| moved_inside(it, &mut len)).collect();
+                let inside: Vec<Patch> = patches
+                    .iter()
+                    .map(|it| moved_inside(it, &mut len))
+                    .collect();
                 let took = type_patches(world, device, &inside)?;
                 costs.extend((at > 0).then_some(took));
                 bar.inc(1);
@@ -236,14 +268,15 @@ impl Costs {
     }
 
     fn ratio(&self) -> Option<f64> {
-        self.medians.map(|(early, late)| late.as_secs_f64() / early.as_secs_f64().max(1e-9))
+        self.medians
+            .map(|(early, late)| late.as_secs_f64() / early.as_secs_f64().max(1e-9))
     }
 
     fn text(&self) -> String {
         match (self.medians, self.ratio()) {
             (Some((early, late)), Some(ratio)) => format!(
-                "An edit\ntook {early:.1?} in the second thousand and {late:.1?} in the last \
-                 (medians, ratio {ratio:.2})."
+                "An edit took {early:.1?} in the second thousand and {late:.1?} in the last (medians, \
+                 ratio {ratio:.2}).\n"
             ),
             _ => String::new(),
         }
@@ -288,7 +321,7 @@ fn show(
                 None => "the recording's end content",
             };
             format!(
-                "Typed {} transactions by {} devices. {}\n\n{}\n\
+                "Typed {} transactions by {} devices.\n{}\n{}\n\
                  AGREED: all {} devices, the last of which only joined at the end, show the same \
                  {chars} characters\nas {like}.\n",
                 script.lines.len(),

@@ -7,8 +7,16 @@ use crate::output::{bytes, table};
 
 /// Returns the table of all devices.
 pub(crate) fn devices(devices: &[Device]) -> String {
-    let header =
-        ["", "edits", "syncs", "requests", "up", "down", "keys merged", "pushes overtaken"];
+    let header = [
+        "",
+        "edits",
+        "syncs",
+        "requests",
+        "up",
+        "down",
+        "keys merged",
+        "pushes overtaken",
+    ];
     table(header, devices.iter().map(row))
 }
 

@@ -21,7 +21,11 @@ use crate::value;
 const RANDOM_EDITS: usize = 12;
 
 /// An edit of the story: which device, what it does, and how that is told.
-type Scene = (usize, &'static str, Box<dyn Fn(&Dataset) -> Result<(), PutError>>);
+type Scene = (
+    usize,
+    &'static str,
+    Box<dyn Fn(&Dataset) -> Result<(), PutError>>,
+);
 
 pub(crate) fn tell(devices: usize, options: Options, output: &Output) -> Result<(), Failure> {
     let seed = options.seed;
@@ -37,12 +41,19 @@ pub(crate) fn tell(devices: usize, options: Options, output: &Output) -> Result<
     let scenes = offline(devices);
     play(&mut world, &scenes)?;
     let name = |device: usize| world.devices[device].name.clone();
-    let told = scenes.iter().map(|(device, what, _)| [name(*device), (*what).to_owned()]);
-    output.tell(format_args!("All are in sync, then go offline and edit:\n{}", table(["device", "edit"], told)))?;
+    let told = scenes
+        .iter()
+        .map(|(device, what, _)| [name(*device), (*what).to_owned()]);
+    output.tell(format_args!(
+        "All are in sync, then go offline and edit:\n{}",
+        table(["device", "edit"], told)
+    ))?;
     for device in 0..devices {
         edit_at_random(&mut world, device, &mut random)?;
     }
-    output.tell(format_args!("and {RANDOM_EDITS} more edits each, at random. Then they sync, in any order."))?;
+    output.tell(format_args!(
+        "and {RANDOM_EDITS} more edits each, at random. Then they sync, in any order."
+    ))?;
     world.sync_until_quiet(|order| order.shuffle(&mut random))?;
     let quiet = world.sync(0)?;
     if quiet.requests != 1 {
@@ -68,15 +79,43 @@ fn beginning() -> Vec<Scene> {
 fn offline(devices: usize) -> Vec<Scene> {
     let last = devices - 1;
     let mut scenes: Vec<Scene> = vec![
-        (0, "puts title = Groceries", Box::new(|dataset| dataset.put("title", "Groceries"))),
-        (1, "puts title = Party", Box::new(|dataset| dataset.put("title", "Party"))),
-        (0, "begins the text note: milk,", Box::new(|d| d.splice_text("note", 0, 0, "milk, "))),
-        (1, "begins the text note: bread,", Box::new(|d| d.splice_text("note", 0, 0, "bread, "))),
-        (0, "puts colour = green", Box::new(|dataset| dataset.put("colour", "green"))),
-        (last, "removes colour", Box::new(|dataset| dataset.remove("colour").map(drop))),
+        (
+            0,
+            "puts title = Groceries",
+            Box::new(|dataset| dataset.put("title", "Groceries")),
+        ),
+        (
+            1,
+            "puts title = Party",
+            Box::new(|dataset| dataset.put("title", "Party")),
+        ),
+        (
+            0,
+            "begins the text note: milk,",
+            Box::new(|d| d.splice_text("note", 0, 0, "milk, ")),
+        ),
+        (
+            1,
+            "begins the text note: bread,",
+            Box::new(|d| d.splice_text("note", 0, 0, "bread, ")),
+        ),
+        (
+            0,
+            "puts colour = green",
+            Box::new(|dataset| dataset.put("colour", "green")),
+        ),
+        (
+            last,
+            "removes colour",
+            Box::new(|dataset| dataset.remove("colour").map(drop)),
+        ),
     ];
     for device in 0..devices {
-        scenes.push((device, "adds 1 to visits", Box::new(|dataset| dataset.increment("visits", 1))));
+        scenes.push((
+            device,
+            "adds 1 to visits",
+            Box::new(|dataset| dataset.increment("visits", 1)),
+        ));
     }
     scenes
 }
@@ -137,7 +176,12 @@ fn show(world: &World, proof: Proof, seed: u64, output: &Output) -> Result<(), F
                 let all = dataset.conflicts(&key).into_iter().skip(1);
                 let others: Vec<String> = all.map(|other| value::text(&other.value)).collect();
                 let kind = value::type_name(&shown).to_owned();
-                [key, kind, shortened(&value::text(&shown)), shortened(&others.join(", "))]
+                [
+                    key,
+                    kind,
+                    shortened(&value::text(&shown)),
+                    shortened(&others.join(", ")),
+                ]
             });
             format!(
                 "\nWhat every device shows:\n{}\nWhat it took:\n{}\n{}",

@@ -39,11 +39,17 @@ pub(crate) struct World {
     options: Options,
     place: Place,
     runtime: Runtime,
-    server: Option<(oneshot::Sender<()>, JoinHandle<Result<(), ServeError>>)>,
+    serving: Serving,
     endpoint: Endpoint,
     key_pair: KeyPair,
     tape: Arc<Tape>,
     pub(crate) devices: Vec<Device>,
+}
+
+/// The service at work; it stops when `stop` is dropped.
+struct Serving {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), ServeError>>,
 }
 
 enum Place {
@@ -88,7 +94,10 @@ struct Tape(Mutex<Edit>);
 
 impl Recorder for Tape {
     fn record(&self, _: &DatasetName, edit: &Edit) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).append(edit.clone());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(edit.clone());
     }
 }
 
@@ -106,15 +115,15 @@ impl World {
         let listen = ([127, 0, 0, 1], 0).into();
         let server = runtime.block_on(Server::bind(listen, data.into_config()))?;
         let endpoint = Endpoint::url(&format!("http://{}", server.local_addr()), REGION)?;
-        let serving = runtime.spawn(server.run(async move {
-            // A dropped sender asks for the stop as well.
+        let task = runtime.spawn(server.run(async move {
+            // It ends with an error, since nothing is ever sent.
             drop(stopped.await);
         }));
         let mut world = Self {
             options,
             place,
             runtime,
-            server: Some((stop, serving)),
+            serving: Serving { stop, task },
             endpoint,
             key_pair,
             tape: Arc::default(),
@@ -145,12 +154,19 @@ impl World {
             .seed(seed(self.options.seed, number as u64))
             .transport(Arc::new(transport.build()));
         let client = if self.options.record {
-            builder.recorder(Arc::clone(&self.tape) as Arc<dyn Recorder>).open()?
+            builder
+                .recorder(Arc::clone(&self.tape) as Arc<dyn Recorder>)
+                .open()?
         } else {
             builder.open()?
         };
         let dataset = client.dataset(DATASET)?;
-        self.devices.push(Device { name, dataset, totals: Totals::default(), client });
+        self.devices.push(Device {
+            name,
+            dataset,
+            totals: Totals::default(),
+            client,
+        });
         Ok(number)
     }
 
@@ -159,7 +175,10 @@ impl World {
         let device = &mut self.devices[device];
         let report = self.runtime.block_on(device.dataset.synchronize())?;
         if let Outcome::Full(size) = report.outcome {
-            let message = format!("the data take {} of {} characters", size.live, size.refused_above);
+            let message = format!(
+                "the data take {} of {} characters",
+                size.live, size.refused_above
+            );
             return Err(Failure::new(Exit::Full, message));
         }
         let totals = &mut device.totals;
@@ -207,10 +226,9 @@ impl World {
         for device in self.devices.drain(..) {
             device.client.close()?;
         }
-        if let Some((stop, serving)) = self.server.take() {
-            drop(stop);
-            self.runtime.block_on(serving).map_err(|error| Failure::new(Exit::Internal, error))??;
-        }
+        drop(self.serving.stop);
+        let served = self.runtime.block_on(self.serving.task);
+        served.map_err(|error| Failure::new(Exit::Internal, error))??;
         drop(self.runtime);
         if let Place::Temporary(directory) = self.place {
             directory.close()?;
