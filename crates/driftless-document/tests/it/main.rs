@@ -1,0 +1,9 @@
+//! The document through its public API.
+
+mod counters;
+mod devices;
+mod keys;
+mod random;
+mod refusals;
+mod restarts;
+mod texts;
