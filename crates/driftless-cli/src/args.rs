@@ -76,8 +76,8 @@ pub(crate) struct PutArgs {
     /// The key
     pub(crate) key: String,
     /// The value; none for --type null
-    #[arg(allow_hyphen_values = true, required_unless_present_any = ["kind"], default_value = "")]
-    pub(crate) value: String,
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) value: Option<String>,
     /// What the value is
     #[arg(long = "type", id = "kind", value_enum, default_value_t = Type::String)]
     pub(crate) kind: Type,

@@ -7,7 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// What a typed-in value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,9 +31,21 @@ pub(crate) enum Type {
 }
 
 impl Type {
-    /// Returns the value that a text stands for.
-    pub(crate) fn parse(self, text: &str) -> Result<Scalar, Failure> {
-        let parsed = match self {
+    /// Returns the value that a text stands for; only `null` needs none.
+    pub(crate) fn parse(self, text: Option<&str>) -> Result<Scalar, Failure> {
+        let scalar = match text {
+            Some(text) => self.scalar(text),
+            None => (self == Self::Null).then_some(Scalar::Null),
+        };
+        let message = || match text {
+            Some(_) => format!("the value is no {}", self.name()),
+            None => format!("give the {} to put", self.name()),
+        };
+        scalar.ok_or_else(|| Failure::usage(message()))
+    }
+
+    fn scalar(self, text: &str) -> Option<Scalar> {
+        match self {
             Self::String => Some(text.into()),
             Self::Int => text.parse().ok().map(Scalar::Int),
             Self::Float => text.parse().ok().map(Scalar::Float),
@@ -44,12 +56,13 @@ impl Type {
                 .ok()
                 .map(Scalar::Bytes),
             Self::Timestamp => moment(text).map(Scalar::Timestamp),
-            Self::Null => text.is_empty().then_some(Scalar::Null),
-        };
-        let name = self
-            .to_possible_value()
-            .map_or_else(String::new, |it| it.get_name().to_owned());
-        parsed.ok_or_else(|| Failure::new(Exit::Usage, format!("the value is no {name}")))
+            Self::Null => None,
+        }
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |it| it.get_name().to_owned())
     }
 }
 
@@ -153,7 +166,11 @@ mod tests {
     use super::*;
 
     fn check(kind: Type, typed_in: &str, expected: Option<Scalar>) {
-        assert_eq!(kind.parse(typed_in).ok(), expected, "{kind:?} {typed_in}");
+        assert_eq!(
+            kind.parse(Some(typed_in)).ok(),
+            expected,
+            "{kind:?} {typed_in}"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::value;
 
 pub(crate) fn put(settings: &Settings, args: PutArgs, output: &Output) -> Result<(), Failure> {
-    let scalar = args.kind.parse(&args.value)?;
+    let scalar = args.kind.parse(args.value.as_deref())?;
     edit(settings, &args.of.dataset, &args.key, output, |dataset| {
         Ok(dataset.put(&args.key, scalar)?)
     })

@@ -36,6 +36,12 @@ fn missing_settings_are_usage() {
     assert_eq!(status.code(), Some(2), "no dataset");
     let device = Device::alone();
     check(device.fail(&["put", "a", "x", "--type", "int"]), 2, "usage");
+    check(device.fail(&["put", "a"]), 2, "usage");
+    check(
+        device.fail(&["put", "a", "x", "--type", "null"]),
+        2,
+        "usage",
+    );
     let text = device
         .command(&["text", "a", "--at", "1"])
         .output()
@@ -66,6 +72,23 @@ fn store_that_another_process_has_open_is_in_use() {
     check(device.fail(&["put", "a", "1"]), 5, "in-use");
     holder.close().unwrap();
     device.run(&["put", "a", "1"]);
+}
+
+#[test]
+fn store_that_is_damaged_or_of_a_later_version_is_left_alone() {
+    let device = Device::alone();
+    device.run(&["put", "a", "1"]);
+    let check_with = |file: &str, content: &str| {
+        let file = device.store().join(file);
+        let before = fs::read(&file).unwrap();
+        fs::write(&file, content).unwrap();
+        check(device.fail(&["put", "a", "2"]), 6, "damaged");
+        assert_eq!(fs::read_to_string(&file).unwrap(), content);
+        fs::write(&file, before).unwrap();
+    };
+    check_with("format", "driftless store 9\n");
+    check_with("rows/version", "");
+    assert_eq!(device.text(&["get", "a"]), "1\n");
 }
 
 #[test]
