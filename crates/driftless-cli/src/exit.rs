@@ -125,7 +125,9 @@ failures! {
 
 fn of_open(error: &OpenError) -> Exit {
     match error {
-        OpenError::NoPool => Exit::Usage,
+        OpenError::NoPool | OpenError::OtherPool { .. } => Exit::Usage,
+        OpenError::Read(error) => of_recover(error),
+        OpenError::Write(error) => of_commit(error),
         OpenError::Store(StoreError::InUse) => Exit::InUse,
         OpenError::Store(StoreError::NotAStore) => Exit::Usage,
         OpenError::Store(StoreError::Version { .. } | StoreError::Damaged(_)) => Exit::Damaged,
@@ -137,10 +139,18 @@ fn of_open(error: &OpenError) -> Exit {
 fn of_dataset(error: &DatasetError) -> Exit {
     match error {
         DatasetError::Name(_) => Exit::Usage,
-        DatasetError::Store(RecoverError::Failed(_)) => Exit::Io,
-        DatasetError::Store(_) | DatasetError::Rows(_) => Exit::Damaged,
-        DatasetError::Commit(error) => of_commit(error),
+        DatasetError::Store(error) => of_recover(error),
+        DatasetError::Rows(_) => Exit::Damaged,
+        DatasetError::SetAside(error) => of_commit(error),
         _ => Exit::Internal,
+    }
+}
+
+fn of_recover(error: &RecoverError) -> Exit {
+    match error {
+        RecoverError::Failed(_) => Exit::Io,
+        RecoverError::Closed => Exit::Internal,
+        _ => Exit::Damaged,
     }
 }
 
