@@ -66,7 +66,8 @@ impl ClientBuilder {
         }
     }
 
-    /// Names the identity pool. It must be given; a store belongs to the first one it was opened for.
+    /// Names the identity pool. It must be given; a store belongs to the first one it was opened
+    /// for.
     pub fn pool(self, pool: IdentityPoolId) -> Self {
         Self {
             pool: Some(pool),
@@ -74,8 +75,8 @@ impl ClientBuilder {
         }
     }
 
-    /// Names the identity whose data these are. Data are kept per identity; without one they belong to whoever uses the
-    /// device, and cannot be synchronized.
+    /// Names the identity whose data these are. Data are kept per identity; without one they belong
+    /// to whoever uses the device, and cannot be synchronized.
     pub fn identity(self, identity: IdentityId) -> Self {
         Self {
             owner: Owner::Identity(identity),
@@ -83,7 +84,8 @@ impl ClientBuilder {
         }
     }
 
-    /// Sets how the service is reached; without a transport everything but [`Dataset::synchronize`](crate::Dataset::synchronize) works.
+    /// Sets how the service is reached; without a transport everything but
+    /// [`Dataset::synchronize`](crate::Dataset::synchronize) works.
     pub fn transport(self, transport: Arc<dyn Transport>) -> Self {
         Self {
             transport: Some(transport),
@@ -93,8 +95,9 @@ impl ClientBuilder {
 
     /// Sets what an acknowledged edit survives.
     ///
-    /// The default, [`Durability::Disk`], waits for the disk at each edit, some 0.1 to 10 ms; it survives a loss of power.
-    /// [`Durability::Buffered`] takes microseconds and survives the end of the process, but not of the system.
+    /// The default, [`Durability::Disk`], waits for the disk at each edit, some 0.1 to 10 ms; it
+    /// survives a loss of power. [`Durability::Buffered`] takes microseconds and survives the end
+    /// of the process, but not of the system.
     pub fn durability(self, durability: Durability) -> Self {
         Self { durability, ..self }
     }
@@ -114,7 +117,8 @@ impl ClientBuilder {
         Self { timer, ..self }
     }
 
-    /// Sets the seed of all random choices. It must never be used twice with real data: op ids would collide.
+    /// Sets the seed of all random choices. It must never be used twice with real data: op ids
+    /// would collide.
     pub fn seed(self, seed: [u8; 32]) -> Self {
         Self {
             seed: Some(seed),

@@ -20,7 +20,8 @@ const MAX_PAGES: usize = 1_000;
 
 /// The data of one person on this device.
 ///
-/// A clone is another handle of the same client. Datasets keep it open; [`close`](Self::close) closes it for all.
+/// A clone is another handle of the same client. Datasets keep it open; [`close`](Self::close)
+/// closes it for all.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,

@@ -1,4 +1,5 @@
-//! A dataset in the hands of an app: a dictionary that can be read and edited offline, and synchronized.
+//! A dataset in the hands of an app: a dictionary that can be read and edited offline, and
+//! synchronized.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -18,9 +19,10 @@ use crate::slot::{Inner, Slot};
 
 /// One dictionary of one person, shared by all devices of that person.
 ///
-/// Reads and edits never wait for a network. Reads come from memory. Edits wait for the disk as the client's
-/// [`Durability`](crate::Durability) says, and so do reads of the same dataset meanwhile; in async code that cannot wait
-/// a moment, call edits from `spawn_blocking`. A clone is another handle of the same dataset.
+/// Reads and edits never wait for a network. Reads come from memory. Edits wait for the disk as the
+/// client's [`Durability`](crate::Durability) says, and so do reads of the same dataset meanwhile;
+/// in async code that cannot wait a moment, call edits from `spawn_blocking`. A clone is another
+/// handle of the same dataset.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     pub(crate) shared: Arc<Shared>,
@@ -46,7 +48,8 @@ impl Dataset {
         self.read(|document| document.text(key))
     }
 
-    /// Returns the total of the counter at a key, also where a concurrent put of something else wins.
+    /// Returns the total of the counter at a key, also where a concurrent put of something else
+    /// wins.
     #[must_use]
     pub fn counter(&self, key: &str) -> Option<i64> {
         self.read(|document| document.counter(key))
@@ -86,7 +89,8 @@ impl Dataset {
         self.read(|document| document.state().is_blank())
     }
 
-    /// Returns all values that concurrent writers left at a key, the winner first; one if there is no conflict.
+    /// Returns all values that concurrent writers left at a key, the winner first; one if there is
+    /// no conflict.
     ///
     /// They stay until someone writes the key.
     #[must_use]
@@ -100,7 +104,8 @@ impl Dataset {
         self.read(|document| document.state().clone())
     }
 
-    /// Puts a value at a key, in place of all that stands there. An equal value is left, and nothing is written.
+    /// Puts a value at a key, in place of all that stands there. An equal value is left, and
+    /// nothing is written.
     ///
     /// # Errors
     ///
@@ -126,7 +131,8 @@ impl Dataset {
             .map(drop)
     }
 
-    /// Removes what stands at a key, and tells whether anything did. What others write meanwhile, unseen here, stays.
+    /// Removes what stands at a key, and tells whether anything did. What others write meanwhile,
+    /// unseen here, stays.
     ///
     /// # Errors
     ///
@@ -135,7 +141,8 @@ impl Dataset {
         self.edit(Operation::Remove(key.to_owned()))
     }
 
-    /// Adds to the counter at a key; concurrent increments add up. It is created where there is none.
+    /// Adds to the counter at a key; concurrent increments add up. It is created where there is
+    /// none.
     ///
     /// # Errors
     ///
@@ -145,7 +152,8 @@ impl Dataset {
             .map(drop)
     }
 
-    /// Removes `delete` characters of the text at a key from character `at` on, and inserts others there.
+    /// Removes `delete` characters of the text at a key from character `at` on, and inserts others
+    /// there.
     ///
     /// Positions count Unicode code points. The text is created where there is none.
     ///
@@ -172,8 +180,8 @@ impl Dataset {
     /// Makes several edits that become durable together and are synchronized together, or none of
     /// them if `run` fails or panics.
     ///
-    /// Other calls on the dataset wait meanwhile, so `run` must make none. At the start the state is
-    /// copied, so edits that need not stand together are cheaper alone.
+    /// Other calls on the dataset wait meanwhile, so `run` must make none. At the start the state
+    /// is copied, so edits that need not stand together are cheaper alone.
     ///
     /// # Errors
     ///
@@ -221,9 +229,11 @@ impl Dataset {
         self.slot.lock().replica.size()
     }
 
-    /// Deletes the dataset: here at once, at the service by the next [`synchronize`](Self::synchronize).
+    /// Deletes the dataset: here at once, at the service by the next
+    /// [`synchronize`](Self::synchronize).
     ///
-    /// Later edits begin a new life of it. What other devices have not synchronized stays with them, and comes into that.
+    /// Later edits begin a new life of it. What other devices have not synchronized stays with
+    /// them, and comes into that.
     ///
     /// # Errors
     ///
@@ -232,11 +242,13 @@ impl Dataset {
         self.slot.delete(&self.shared, self.shared.seeds.actor())
     }
 
-    /// Exchanges edits with the service: what others wrote comes here, what was written here goes there.
+    /// Exchanges edits with the service: what others wrote comes here, what was written here goes
+    /// there.
     ///
-    /// It takes one request if there is nothing to push and two if there is. One session runs at a time; calls made
-    /// meanwhile share the one that follows. Edits made meanwhile are kept and wait for the next. Dropping the future is
-    /// safe at any time. Disk work is done on tokio's blocking threads.
+    /// It takes one request if there is nothing to push and two if there is. One session runs at a
+    /// time; calls made meanwhile share the one that follows. Edits made meanwhile are kept and
+    /// wait for the next. Dropping the future is safe at any time. Disk work is done on tokio's
+    /// blocking threads.
     ///
     /// # Errors
     ///

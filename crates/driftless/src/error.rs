@@ -14,10 +14,12 @@ pub enum OpenError {
     /// The builder was given no identity pool; every store belongs to one.
     #[error("no identity pool was given")]
     NoPool,
-    /// The store cannot be opened: in use by another process, of a later version, no store, or the disk failed.
+    /// The store cannot be opened: in use by another process, of a later version, no store, or the
+    /// disk failed.
     #[error(transparent)]
     Store(#[from] driftless_store::OpenError),
-    /// The store belongs to another identity pool, and nothing in it was touched: give each pool a store of its own.
+    /// The store belongs to another identity pool, and nothing in it was touched: give each pool a
+    /// store of its own.
     #[error("the store belongs to the identity pool {found}")]
     OtherPool {
         /// The pool that the store belongs to.
@@ -41,10 +43,12 @@ pub enum DatasetError {
     /// It is no name of a dataset.
     #[error(transparent)]
     Name(#[from] IdError),
-    /// The store cannot read it. Other datasets stay usable; if it is damaged, see [`Client::set_aside`](crate::Client::set_aside).
+    /// The store cannot read it. Other datasets stay usable; if it is damaged, see
+    /// [`Client::set_aside`](crate::Client::set_aside).
     #[error("the store cannot read the dataset")]
     Store(#[source] RecoverError),
-    /// Its rows are whole but not understood: damaged before they were written, or of a later version.
+    /// Its rows are whole but not understood: damaged before they were written, or of a later
+    /// version.
     #[error("the rows of the dataset make no sense")]
     Rows(#[from] ReplicaError),
     /// The store cannot set the dataset aside.
@@ -80,8 +84,8 @@ pub enum PutError {
     /// The edit was refused and changed nothing: the key, the value or the room.
     #[error(transparent)]
     Refused(#[from] RefusedEdit),
-    /// The store could not keep the edit. Whether it is there is unknown, and the dataset takes no more edits: close the
-    /// client and open it again.
+    /// The store could not keep the edit. Whether it is there is unknown, and the dataset takes no
+    /// more edits: close the client and open it again.
     #[error("the store could not keep the edit")]
     Store(#[source] Arc<CommitError>),
     /// An earlier edit could not be kept: close the client and open it again.
@@ -103,18 +107,20 @@ impl From<Refusal> for PutError {
 
 /// Why a synchronization failed.
 ///
-/// Whatever happened, edits made here are kept and stay unsynced, and what was joined before the failure stays too.
+/// Whatever happened, edits made here are kept and stay unsynced, and what was joined before the
+/// failure stays too.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
-    /// It was called outside of a tokio runtime, or in one that is shutting down. The runtime needs what the transport
-    /// needs; tokio's own is built with `enable_all`.
+    /// It was called outside of a tokio runtime, or in one that is shutting down. The runtime needs
+    /// what the transport needs; tokio's own is built with `enable_all`.
     #[error("there is no tokio runtime")]
     NoRuntime,
     /// The client was built without a transport.
     #[error("the client has no transport")]
     NoTransport,
-    /// The client was built without an identity: data can be edited, but belong to nobody at the service yet.
+    /// The client was built without an identity: data can be edited, but belong to nobody at the
+    /// service yet.
     #[error("the client has no identity")]
     NoIdentity,
     /// A request failed for good; [`ExchangeError::retry`] tells whether to try later.

@@ -1,4 +1,89 @@
 //! Offline-first datasets that merge by themselves and sync through Amazon Cognito Sync records.
+//!
+//! A [`Client`] holds the data of one person on one device, in a directory. Its [`Dataset`]s are
+//! dictionaries that are read and edited without a network; [`Dataset::synchronize`] exchanges them
+//! with the service. There is no conflict to resolve: devices that have seen the same edits show
+//! the same data.
+//!
+//! ```
+//! use driftless::{Client, PutError, Scalar, Value};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let home = tempfile::tempdir()?;
+//! # let directory = home.path();
+//! let client = Client::builder(directory)
+//!     .pool("us-east-1:00000000-0000-0000-0000-000000000001".parse()?)
+//!     .open()?;
+//! let trip = client.dataset("trip")?;
+//! let mut changes = trip.changes();
+//!
+//! // Each returns when the disk has it.
+//! trip.put("hotel", "Miramar")?;
+//! trip.increment("nights", 2)?;
+//! trip.splice_text("packing", 0, 0, "a map")?;
+//! assert_eq!(trip.get("hotel"), Some(Value::Scalar(Scalar::from("Miramar"))));
+//! assert_eq!(trip.counter("nights"), Some(2));
+//! assert_eq!(changes.try_next().map(|change| change.key).as_deref(), Some("hotel"));
+//!
+//! // All or none, and synchronized together.
+//! let failed = trip.transaction(|edit| {
+//!     edit.remove("hotel")?;
+//!     edit.put("", "a key has at least one byte")
+//! });
+//! assert!(matches!(failed, Err(PutError::Refused(_))));
+//! assert!(trip.contains_key("hotel") && trip.has_unsynced());
+//! client.close()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/two_devices.rs` goes on from there: a service, two devices, and `synchronize`.
+//!
+//! # What waits for what
+//!
+//! | | waits for |
+//! | --- | --- |
+//! | [`Dataset::get`], and whatever else reads a dataset | memory, and an edit that is being written |
+//! | [`Dataset::put`], and whatever else edits | the disk, as [`Durability`] says |
+//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::set_aside`], [`Client::close`] | the disk |
+//! | [`Dataset::synchronize`], [`Client::remote_datasets`] | the network, without blocking the thread |
+//! | [`Changes::next`] | a change, without blocking the thread |
+//!
+//! Only `synchronize` needs a tokio runtime (and `remote_datasets`, with the transport that comes
+//! along). Its disk work is done on the runtime's blocking threads. What blocks is short, but an
+//! async task that must not wait at all calls it from `spawn_blocking`.
+//!
+//! # What holds
+//!
+//! - **An acknowledged edit is there after any crash**, at the durability it was made with.
+//! - **A future may be dropped at any time**, that of `synchronize` too. What was joined stays,
+//!   what was on its way is found out by the next session.
+//! - **An error loses nothing.** A refused edit changes nothing, a failed synchronization keeps the
+//!   edits unsynced. Each operation has its own error, and each variant says what to do.
+//! - Data are kept per identity and never change hands; a store belongs to one identity pool.
+//!
+//! # What is logged
+//!
+//! Each session has a `tracing` span named `synchronize` at level info, with these fields:
+//! `dataset` (the name), and when it ends `outcome` (`synced`, `full` or `failed`), `error` (of a
+//! failed one), and of the others `requests`, `bytes_up`, `bytes_down`, `conflicts`, and
+//! `changed_here` and `changed_there` (numbers of keys). A session whose future is dropped has no
+//! outcome. The spans of its requests are in it; their fields stand in the documentation of
+//! [`transport`]. No key, value, token or credential is in any span or event.
+//!
+//! # Where things are
+//!
+//! | | |
+//! | --- | --- |
+//! | `builder.rs`, `client.rs`, `shared.rs` | opening, the datasets that are open, closing |
+//! | `dataset.rs` | what an app calls |
+//! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
+//! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
+//! | `changes.rs` | what consumers hear |
+//! | `error.rs`, `report.rs` | what operations return |
+//!
+//! What is merged and pushed is decided in `driftless-merge`, which does no IO; the bytes on disk
+//! are those of [`store`], the ones at the service those of `driftless-record`.
 
 pub use driftless_document as document;
 pub use driftless_document::{Actor, Conflict, EditError, Scalar, Value};
@@ -6,6 +91,7 @@ pub use driftless_merge::{Durability, RefusedEdit, SessionError, Size};
 pub use driftless_record::{Limits, Wrote};
 pub use driftless_store as store;
 pub use driftless_transport as transport;
+pub use driftless_wire as wire;
 pub use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
 
 mod builder;

@@ -7,9 +7,10 @@ use driftless_wire::DatasetName;
 
 /// Sees every edit that a client makes, as operations with their ids, after it is durable.
 ///
-/// With a [`Reference`](driftless_document::Reference) behind it, what all devices show can be compared with one automerge
-/// document that got every edit ever made; the demonstration and the simulator do. It is called while the dataset is
-/// locked: it must be quick and must not call the client.
+/// With a [`Reference`](driftless_document::Reference) behind it, what all devices show can be
+/// compared with one automerge document that got every edit ever made; the demonstration and the
+/// simulator do. It is called while the dataset is locked: it must be quick and must not call the
+/// client.
 pub trait Recorder: Debug + Send + Sync {
     /// Takes note of an edit.
     fn record(&self, dataset: &DatasetName, edit: &Edit);

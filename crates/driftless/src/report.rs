@@ -9,7 +9,8 @@ use driftless_record::Wrote;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many requests were sent: 1 with nothing to push, 2 with a push, more after conflicts and failures.
+    /// How many requests were sent: 1 with nothing to push, 2 with a push, more after conflicts and
+    /// failures.
     pub requests: u32,
     /// The bytes of request bodies.
     pub bytes_up: u64,
@@ -19,13 +20,15 @@ pub struct Report {
     pub changed_here: BTreeSet<String>,
     /// The keys that look different at the service because of what was pushed.
     pub changed_there: BTreeSet<String>,
-    /// How many pushes were refused because another device had pushed first; each was merged and tried again.
+    /// How many pushes were refused because another device had pushed first; each was merged and
+    /// tried again.
     pub conflicts: u32,
     /// What was written, if anything was.
     pub wrote: Option<Wrote>,
     /// Whether all that is here is at the service.
     pub outcome: Outcome,
-    /// The dataset had been deleted or replaced at the service; unsynced edits were written onto what stands there now.
+    /// The dataset had been deleted or replaced at the service; unsynced edits were written onto
+    /// what stands there now.
     pub began_anew: bool,
     /// What was stored was damaged and is whole again.
     pub repaired: bool,
@@ -40,7 +43,8 @@ pub enum Outcome {
     /// Everything that was here when the push was planned is at the service.
     #[default]
     Synced,
-    /// The joined data do not fit. They are durable and readable here, nothing was pushed in part; remove something.
+    /// The joined data do not fit. They are durable and readable here, nothing was pushed in part;
+    /// remove something.
     Full(Size),
 }
 
