@@ -34,6 +34,7 @@ pub(crate) struct Fake {
     now: AtomicI64,
     seen: Mutex<Vec<Operation>>,
     faults: Mutex<VecDeque<(Operation, Fault)>>,
+    last: Mutex<Option<Request>>,
     /// Requests of this operation wait.
     held: watch::Sender<Option<Operation>>,
     arrived: watch::Sender<usize>,
@@ -46,6 +47,7 @@ impl Fake {
             now: AtomicI64::new(1_700_000_000_000),
             seen: Mutex::default(),
             faults: Mutex::default(),
+            last: Mutex::default(),
             held: watch::Sender::new(None),
             arrived: watch::Sender::new(0),
         })
@@ -73,9 +75,19 @@ impl Fake {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 
+    /// Returns the last request.
+    pub(crate) fn kept(&self) -> Option<Request> {
+        self.last.lock().unwrap().clone()
+    }
+
     /// Lets the next request of an operation go wrong.
     pub(crate) fn fail(&self, operation: Operation, fault: Fault) {
         self.faults.lock().unwrap().push_back((operation, fault));
+    }
+
+    /// Lets nothing go wrong any more.
+    pub(crate) fn forgive(&self) {
+        self.faults.lock().unwrap().clear();
     }
 
     /// Lets requests of an operation wait from now on, or none.
@@ -153,6 +165,7 @@ impl Fake {
     async fn run(&self, request: Request) -> Result<Exchanged, ExchangeError> {
         let operation = request.operation();
         self.seen.lock().unwrap().push(operation);
+        *self.last.lock().unwrap() = Some(request.clone());
         self.arrived.send_modify(|arrived| *arrived += 1);
         let mut held = self.held.subscribe();
         held.wait_for(|held| *held != Some(operation))
@@ -167,7 +180,8 @@ impl Fake {
                 return Err(error);
             }
             Some(Fault::Instead(response)) => {
-                self.handle(request)?;
+                // A page that the service never promised cannot be asked for.
+                self.handle(request).ok();
                 response
             }
             None => self.handle(request)?,

@@ -1,9 +1,19 @@
 //! The client through its public API, against the real server on loopback or its core in this
 //! process.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod changes;
 mod data_path;
+mod deletion;
+mod durability;
+mod edits;
 mod fake;
+mod logs;
 mod requests;
 mod service;
+mod service_faults;
 mod sessions;
+mod stores;
+mod storm;
 mod two_devices;

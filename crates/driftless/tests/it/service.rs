@@ -20,8 +20,12 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) async fn start() -> Self {
+        Self::start_with(SECRET).await
+    }
+
+    pub(crate) async fn start_with(secret: &str) -> Self {
         let core = Core::new(Arc::new(MemoryStorage::new()), [7; 32], [8; 32]);
-        let config = Config::new(core, KeyPair::new("AKIDTEST", SECRET));
+        let config = Config::new(core, KeyPair::new("AKIDTEST", secret));
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), config)
             .await
             .unwrap();
