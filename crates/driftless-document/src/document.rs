@@ -519,11 +519,6 @@ impl Document {
         self.state = state;
         self.live = None;
     }
-
-    #[cfg(test)]
-    pub(crate) fn automerge(&mut self) -> &automerge::Automerge {
-        self.live().automerge()
-    }
 }
 
 /// Returns the author under whose name every device creates the object of a kind at a root key; `None` is a counter.

@@ -1,5 +1,53 @@
 //! A Driftless dataset on the device: an automerge document and its mergeable state.
-#![allow(dead_code, missing_docs)]
+//!
+//! A [`Document`] is a dictionary that is edited offline and merged later. Beside it stands its [`State`]: what is live, with
+//! the ids of the operations that wrote it, and a clock of what has been seen. States join without asking anybody, and the
+//! join is what automerge's own merge would show; but a state has no history, so it stays as small as what it shows. What one
+//! state has over another is a [`Delta`], plain data that an encoder writes.
+//!
+//! ```
+//! use driftless_document::{Actor, Document, State};
+//!
+//! // Two devices, offline. Their actors must be random bytes; the name of the dataset is the same.
+//! let mut phone = Document::new("notes", Actor::random([1; 8]));
+//! let mut laptop = Document::new("notes", Actor::random([2; 8]));
+//! let edit = phone.splice_text("title", 0, 0, "Shopping", 0)?;
+//! let _edit = phone.increment("visits", 1, 0)?;
+//! let _edit = laptop.increment("visits", 1, 0)?;
+//!
+//! // What one of them has seen reaches the other one, in any order and as often as you like.
+//! let delta = laptop.join(phone.state());
+//! assert_eq!(laptop.text("title").as_deref(), Some("Shopping"));
+//! assert_eq!(laptop.counter("visits"), Some(2));
+//!
+//! // An edit and a join tell what they did, for whoever makes it durable.
+//! let title = edit.deltas.iter().try_fold(State::new(), |state, delta| state.apply(delta))?;
+//! assert_eq!(title.get("title"), phone.get("title"));
+//! assert_eq!(laptop.state().changed_keys(&delta).len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The map
+//!
+//! | file | what it is for |
+//! | --- | --- |
+//! | `document.rs` | reads and edits of one dataset |
+//! | `reauthor.rs` | edits written again, where a join alone would lose them |
+//! | `value.rs`, `conflict.rs` | what a key can hold, and what concurrent writers left there |
+//! | `state.rs`, `sequence.rs`, `run.rs` | the state; lists and texts in it |
+//! | `join.rs`, `diff.rs`, `overlay.rs` | two states into one, and what one has over another |
+//! | `apply.rs`, `contradict.rs` | the gate for what others wrote |
+//! | `emit.rs`, `history.rs` | a state as automerge changes, and back |
+//! | `live.rs`, `ops.rs` | the automerge document, kept in step with the state |
+//! | `reference.rs` | a document that never forgets, to compare with |
+//!
+//! # The rules
+//!
+//! - **What comes from others passes [`State::apply`].** It checks all that the rest relies on; automerge checks little.
+//!   Before a state of others is joined, [`State::contradicts`] must have found nothing.
+//! - **An actor belongs to one document.** Whoever copies a store takes a new one ([`Document::adopt`]).
+//! - **An edit is nothing until its deltas are durable**, nor is a join. Nothing here touches a disk or a clock.
+//! - **No type of automerge is public.** Its bytes are only read where this crate wrote them.
 
 mod apply;
 mod conflict;
@@ -26,6 +74,8 @@ mod hostile;
 mod laws;
 #[cfg(test)]
 mod mutation;
+#[cfg(test)]
+mod past;
 
 pub use apply::ApplyError;
 pub use conflict::Conflict;

@@ -31,7 +31,7 @@ fn counter_created_offline_on_both_is_one() {
 
 #[test]
 fn scalar_in_the_way_of_a_counter_is_removed() {
-    let (mut one, mut two) = pair(|one| _ = one.put("visits", "many".into(), 0).unwrap());
+    let (mut one, mut two) = pair(|one| one.put("visits", "many".into(), 0).unwrap());
     add(&mut one, 1);
     meet(&mut one, &mut two);
     assert_eq!(two.get("visits"), Some(Value::Counter(1)));
@@ -49,7 +49,11 @@ fn concurrent_put_wins_over_a_new_counter_which_goes_on_counting() {
     assert_eq!(one.counter("visits"), Some(2));
     add(&mut one, 5);
     meet(&mut one, &mut two);
-    assert_eq!(two.get("visits"), Some(Value::Counter(7)), "the scalar was in the way");
+    assert_eq!(
+        two.get("visits"),
+        Some(Value::Counter(7)),
+        "the scalar was in the way"
+    );
 }
 
 #[test]
@@ -59,11 +63,19 @@ fn removed_counter_starts_anew_and_counts_nothing_of_its_old_life() {
     let _edit = one.remove("visits", 0).unwrap();
     add(&mut two, 100);
     meet(&mut one, &mut two);
-    assert_eq!(one.get("visits"), None, "an increment does not bring a removed counter back");
+    assert_eq!(
+        one.get("visits"),
+        None,
+        "an increment does not bring a removed counter back"
+    );
     add(&mut one, 1);
     meet(&mut one, &mut two);
     let new = two.state().conflicts("visits")[0].id;
-    assert_eq!((new.actor, new.counter), (old.actor, old.counter + 1), "the next generation");
+    assert_eq!(
+        (new.actor, new.counter),
+        (old.actor, old.counter + 1),
+        "the next generation"
+    );
     assert_eq!(two.counter("visits"), Some(1));
 }
 
@@ -73,7 +85,13 @@ fn total_that_leaves_64_bits_is_refused() {
     add(&mut one, i64::MAX);
     let before = one.state().clone();
     let refused = one.increment("visits", 1, 0);
-    assert_eq!(refused, Err(EditError::Overflow { total: i64::MAX, by: 1 }));
+    assert_eq!(
+        refused,
+        Err(EditError::Overflow {
+            total: i64::MAX,
+            by: 1
+        })
+    );
     assert_eq!(*one.state(), before);
     add(&mut one, i64::MIN);
     assert_eq!(one.counter("visits"), Some(-1));

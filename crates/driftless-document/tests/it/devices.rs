@@ -8,9 +8,9 @@ pub(crate) fn device(number: u8) -> Document {
 }
 
 /// Returns the dataset on two devices that have seen the same; the second one's ids win.
-pub(crate) fn pair(prepare: impl FnOnce(&mut Document)) -> (Document, Document) {
+pub(crate) fn pair<T>(prepare: impl FnOnce(&mut Document) -> T) -> (Document, Document) {
     let (mut one, mut two) = (device(1), device(2));
-    prepare(&mut one);
+    let _edit = prepare(&mut one);
     meet(&mut one, &mut two);
     (one, two)
 }
@@ -19,7 +19,11 @@ pub(crate) fn pair(prepare: impl FnOnce(&mut Document)) -> (Document, Document) 
 pub(crate) fn meet(one: &mut Document, two: &mut Document) {
     let before = one.state().clone();
     let delta = one.join(two.state());
-    assert_eq!(before.apply(&delta).as_ref(), Ok(one.state()), "a join tells what it did");
+    assert_eq!(
+        before.apply(&delta).as_ref(),
+        Ok(one.state()),
+        "a join tells what it did"
+    );
     let _delta = two.join(one.state());
     assert_eq!(one.state(), two.state());
 }

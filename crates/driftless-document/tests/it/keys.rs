@@ -10,7 +10,7 @@ fn put(document: &mut Document, key: &str, value: impl Into<Scalar>) -> Edit {
 
 #[test]
 fn later_put_takes_the_place_of_an_earlier_one() {
-    let (mut one, mut two) = pair(|one| _ = put(one, "title", "first"));
+    let (mut one, mut two) = pair(|one| put(one, "title", "first"));
     let _edit = put(&mut two, "title", "second");
     meet(&mut one, &mut two);
     assert_eq!(one.get("title"), Some("second".into()));
@@ -23,20 +23,36 @@ fn concurrent_puts_have_one_winner_and_the_other_stays_readable() {
     let _edit = one.put("title", "one".into(), 10).unwrap();
     let _edit = two.put("title", "two".into(), 20).unwrap();
     meet(&mut one, &mut two);
-    assert_eq!(one.get("title"), Some("two".into()), "the higher op id wins");
+    assert_eq!(
+        one.get("title"),
+        Some("two".into()),
+        "the higher op id wins"
+    );
     let conflicts = one.state().conflicts("title");
-    let told: Vec<_> =
-        conflicts.iter().map(|one| (one.value.as_str().unwrap(), one.time, one.author())).collect();
-    assert_eq!(told, [("two", Some(20), two.actor()), ("one", Some(10), one.actor())]);
+    let told: Vec<_> = conflicts
+        .iter()
+        .map(|one| (one.value.as_str().unwrap(), one.time, one.author()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("two", Some(20), two.actor()),
+            ("one", Some(10), one.actor())
+        ]
+    );
 
     let _edit = put(&mut one, "title", "settled");
     meet(&mut one, &mut two);
-    assert_eq!(two.state().conflicts("title").len(), 1, "whoever writes the key settles it");
+    assert_eq!(
+        two.state().conflicts("title").len(),
+        1,
+        "whoever writes the key settles it"
+    );
 }
 
 #[test]
 fn put_outlives_a_concurrent_removal() {
-    let (mut one, mut two) = pair(|one| _ = put(one, "title", "old"));
+    let (mut one, mut two) = pair(|one| put(one, "title", "old"));
     let _edit = one.remove("title", 0).unwrap();
     let _edit = put(&mut two, "title", "new");
     meet(&mut one, &mut two);
@@ -46,7 +62,7 @@ fn put_outlives_a_concurrent_removal() {
 
 #[test]
 fn removal_removes_what_its_author_had_seen() {
-    let (mut one, mut two) = pair(|one| _ = put(one, "title", "old"));
+    let (mut one, mut two) = pair(|one| put(one, "title", "old"));
     let _edit = one.remove("title", 0).unwrap();
     meet(&mut one, &mut two);
     assert_eq!(two.get("title"), None);
@@ -97,8 +113,10 @@ fn every_kind_of_scalar_is_read_as_it_was_put() {
         Scalar::Timestamp(-1),
     ];
     let mut one = device(1);
-    let values =
-        scalars.iter().enumerate().map(|(at, scalar)| (format!("k{at}"), scalar.clone()));
+    let values = scalars
+        .iter()
+        .enumerate()
+        .map(|(at, scalar)| (format!("k{at}"), scalar.clone()));
     let edit = one.put_all(values.collect(), 0).unwrap();
     assert_eq!(edit.deltas.len(), 1, "they become one change");
     let again = Document::from_state("notes", one.actor(), one.state().clone());
@@ -112,7 +130,10 @@ fn times_are_kept_in_ms_for_the_puts_of_people() {
     let mut one = device(1);
     let _edit = one.put("title", "x".into(), 1_700_000_000_123).unwrap();
     let _edit = one.increment("visits", 1, 1_700_000_000_123).unwrap();
-    assert_eq!(one.state().conflicts("title")[0].time, Some(1_700_000_000_123));
+    assert_eq!(
+        one.state().conflicts("title")[0].time,
+        Some(1_700_000_000_123)
+    );
     let conflict = &one.state().conflicts("visits")[0];
     assert!(conflict.author().is_derived());
     assert_eq!(conflict.time, None, "nobody made the counter");
@@ -124,8 +145,13 @@ fn smaller_of_two_times_stands() {
     let edit = one.put("title", "x".into(), 500).unwrap();
     let mut told_earlier = edit.deltas[0].clone();
     told_earlier.times.values_mut().for_each(|time| *time = 400);
-    let other = driftless_document::State::new().apply(&told_earlier).unwrap();
-    assert_eq!(one.state().join(&other).conflicts("title")[0].time, Some(400));
+    let other = driftless_document::State::new()
+        .apply(&told_earlier)
+        .unwrap();
+    assert_eq!(
+        one.state().join(&other).conflicts("title")[0].time,
+        Some(400)
+    );
     assert_eq!(other.join(one.state()), one.state().join(&other));
 }
 

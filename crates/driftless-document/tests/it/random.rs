@@ -41,7 +41,10 @@ struct Device {
 
 impl Device {
     fn new(number: u8) -> Self {
-        Self { document: Document::new("notes", Actor::random([number; 8])), saved: None }
+        Self {
+            document: Document::new("notes", Actor::random([number; 8])),
+            saved: None,
+        }
     }
 
     fn restart(&mut self, with_document: bool) {
@@ -60,7 +63,9 @@ impl Device {
             Step::Remove(key) => document.remove(KEYS[*key], 0),
             Step::Increment(key, by) => document.increment(KEYS[*key], *by, 5),
             Step::Splice(key, at, delete, insert) => {
-                let length = document.text(KEYS[*key]).map_or(0, |text| text.chars().count());
+                let length = document
+                    .text(KEYS[*key])
+                    .map_or(0, |text| text.chars().count());
                 let at = usize::from(*at) % (length + 1);
                 let delete = usize::from(*delete).min(length - at);
                 document.splice_text(KEYS[*key], at, delete, insert, 0)
@@ -106,7 +111,9 @@ fn check_history(steps: &[(usize, Step)], count: u8) -> TestCaseResult {
         }
         all.append(check_edit(device, step)?);
     }
-    let joined = devices.iter().fold(State::new(), |all, device| all.join(device.document.state()));
+    let joined = devices.iter().fold(State::new(), |all, device| {
+        all.join(device.document.state())
+    });
     let mut reference = Reference::new();
     reference.record(&all);
     prop_assert_eq!(&reference.state(), &joined);

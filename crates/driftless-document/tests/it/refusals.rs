@@ -12,7 +12,9 @@ fn check<T: std::fmt::Debug + PartialEq>(
     let before = document.state().clone();
     assert_eq!(edit(document), Err(error));
     assert_eq!(*document.state(), before);
-    let _edit = document.put("still works", (before.max_counter() as i64).into(), 0).unwrap();
+    let _edit = document
+        .put("still works", (before.max_counter() as i64).into(), 0)
+        .unwrap();
 }
 
 #[test]
@@ -31,10 +33,24 @@ fn key_of_no_bytes_or_too_many_or_of_the_library_is_refused() {
 
 #[test]
 fn counter_as_a_value_is_refused_and_nothing_beside_it_is_put() {
-    let values = [("a".to_owned(), 1.into()), ("b".to_owned(), Scalar::Counter(1))];
-    check(&mut device(1), |one| one.put_all(values.into(), 0), EditError::NotPlain);
-    let unknown = Scalar::Unknown { type_code: 12, bytes: vec![1] };
-    check(&mut device(1), |one| one.put("a", unknown, 0), EditError::NotPlain);
+    let values = [
+        ("a".to_owned(), 1.into()),
+        ("b".to_owned(), Scalar::Counter(1)),
+    ];
+    check(
+        &mut device(1),
+        |one| one.put_all(values.into(), 0),
+        EditError::NotPlain,
+    );
+    let unknown = Scalar::Unknown {
+        type_code: 12,
+        bytes: vec![1],
+    };
+    check(
+        &mut device(1),
+        |one| one.put("a", unknown, 0),
+        EditError::NotPlain,
+    );
 }
 
 #[test]
@@ -42,9 +58,19 @@ fn object_of_another_kind_at_the_key_is_refused() {
     let mut one = device(1);
     let _edit = one.increment("counter", 1, 0).unwrap();
     let _edit = one.splice_text("text", 0, 0, "x", 0).unwrap();
-    let error = EditError::OtherKind { wanted: "text", found: "counter" };
-    check(&mut one, |one| one.splice_text("counter", 0, 0, "x", 0), error);
-    let error = EditError::OtherKind { wanted: "counter", found: "text" };
+    let error = EditError::OtherKind {
+        wanted: "text",
+        found: "counter",
+    };
+    check(
+        &mut one,
+        |one| one.splice_text("counter", 0, 0, "x", 0),
+        error,
+    );
+    let error = EditError::OtherKind {
+        wanted: "counter",
+        found: "text",
+    };
     check(&mut one, |one| one.increment("text", 1, 0), error);
 }
 
@@ -54,8 +80,14 @@ fn text_and_counter_made_offline_at_one_key_stand_beside_each_other_until_one_is
     let _edit = one.increment("key", 1, 0).unwrap();
     let _edit = two.splice_text("key", 0, 0, "x", 0).unwrap();
     meet(&mut one, &mut two);
-    assert_eq!((one.counter("key"), one.text("key").as_deref()), (Some(1), Some("x")));
-    let error = EditError::OtherKind { wanted: "counter", found: "text" };
+    assert_eq!(
+        (one.counter("key"), one.text("key").as_deref()),
+        (Some(1), Some("x"))
+    );
+    let error = EditError::OtherKind {
+        wanted: "counter",
+        found: "text",
+    };
     check(&mut one, |one| one.increment("key", 1, 0), error);
     let _edit = one.put("key", 1.into(), 0).unwrap();
     meet(&mut one, &mut two);
@@ -65,20 +97,39 @@ fn text_and_counter_made_offline_at_one_key_stand_beside_each_other_until_one_is
 #[test]
 fn place_behind_the_end_of_a_text_is_refused() {
     let mut one = device(1);
-    let error = EditError::OutOfRange { at: 1, end: 1, len: 0 };
+    let error = EditError::OutOfRange {
+        at: 1,
+        end: 1,
+        len: 0,
+    };
     check(&mut one, |one| one.splice_text("note", 1, 0, "x", 0), error);
     let _edit = one.splice_text("note", 0, 0, "é𝄞", 0).unwrap();
-    let error = EditError::OutOfRange { at: 1, end: 3, len: 2 };
+    let error = EditError::OutOfRange {
+        at: 1,
+        end: 3,
+        len: 2,
+    };
     check(&mut one, |one| one.splice_text("note", 1, 2, "", 0), error);
-    let error = EditError::OutOfRange { at: 1, end: usize::MAX, len: 2 };
-    check(&mut one, |one| one.splice_text("note", 1, usize::MAX, "", 0), error);
+    let error = EditError::OutOfRange {
+        at: 1,
+        end: usize::MAX,
+        len: 2,
+    };
+    check(
+        &mut one,
+        |one| one.splice_text("note", 1, usize::MAX, "", 0),
+        error,
+    );
 }
 
 #[test]
 fn edits_are_refused_when_a_state_has_used_up_the_counters() {
     let author = driftless_document::Actor::random([9; 8]);
     let clock = [(author, driftless_document::MAX_COUNTER)].into();
-    let delta = driftless_document::Delta { clock, ..Default::default() };
+    let delta = driftless_document::Delta {
+        clock,
+        ..Default::default()
+    };
     let hostile = driftless_document::State::new().apply(&delta).unwrap();
     for is_loaded in [false, true] {
         let mut one = device(1);
@@ -89,7 +140,10 @@ fn edits_are_refused_when_a_state_has_used_up_the_counters() {
         let before = one.state().clone();
         assert_eq!(one.put("title", 2.into(), 0), Err(EditError::Exhausted));
         assert_eq!(one.increment("visits", 2, 0), Err(EditError::Exhausted));
-        assert_eq!(one.splice_text("note", 0, 0, "x", 0), Err(EditError::Exhausted));
+        assert_eq!(
+            one.splice_text("note", 0, 0, "x", 0),
+            Err(EditError::Exhausted)
+        );
         assert_eq!(*one.state(), before);
     }
 }

@@ -24,7 +24,9 @@ fn check_edits(document: &mut Document) {
     let length = document.text("note").map_or(0, |text| text.chars().count());
     let edits = [
         document.put("title", "later".into(), 10).unwrap(),
-        document.splice_text("note", length / 2, length - length / 2, "end", 0).unwrap(),
+        document
+            .splice_text("note", length / 2, length - length / 2, "end", 0)
+            .unwrap(),
         document.increment("visits", 1, 0).unwrap(),
         document.remove("title", 0).unwrap(),
         document.put("title", "back".into(), 0).unwrap(),

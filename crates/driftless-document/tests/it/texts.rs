@@ -52,7 +52,7 @@ fn text_created_offline_on_both_is_one() {
 
 #[test]
 fn scalar_in_the_way_of_a_text_is_removed() {
-    let (mut one, mut two) = pair(|one| _ = one.put("note", "plain".into(), 0).unwrap());
+    let (mut one, mut two) = pair(|one| one.put("note", "plain".into(), 0).unwrap());
     splice(&mut one, 0, 0, "text");
     meet(&mut one, &mut two);
     assert_eq!(two.get("note"), Some(Value::Text("text".to_owned())));
