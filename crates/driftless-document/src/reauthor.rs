@@ -47,22 +47,43 @@ impl Document {
         if clock.is_empty() {
             let delta = self.join(stored);
             let changed = self.state().changed_keys(&delta);
-            return Absorbed { delta: Some(delta), edit: Edit::default(), changed };
+            return Absorbed {
+                delta: Some(delta),
+                edit: Edit::default(),
+                changed,
+            };
         }
         let local = self.state().clone();
         let mut dropped = Delta::default();
         for key in lost.keys() {
-            dropped.map(ObjectId::Root).insert(key.clone(), lost[key].drop_from(&local, key));
+            dropped
+                .map(ObjectId::Root)
+                .insert(key.clone(), lost[key].drop_from(&local, key));
         }
-        let mut state = local.clone().apply(&dropped).expect("what stands there can be removed");
+        let mut state = local
+            .clone()
+            .apply(&dropped)
+            .expect("what stands there can be removed");
         state.set_back(&clock);
         self.replace(state.join(stored));
         let mut edit = Edit::default();
         for (key, life) in lost {
-            edit.append(self.write_again(&key, life.id, &life.content, &State::new(), &local, Carry::Additions, time));
+            edit.append(self.write_again(
+                &key,
+                life.id,
+                &life.content,
+                &State::new(),
+                &local,
+                Carry::Additions,
+                time,
+            ));
         }
         let changed = self.state().differing_keys(&local);
-        Absorbed { delta: None, edit, changed }
+        Absorbed {
+            delta: None,
+            edit,
+            changed,
+        }
     }
 
     /// Takes another state as the document, and writes what `listed` lacks of the old one again, by a new author.
@@ -82,7 +103,7 @@ impl Document {
         for key in keys {
             let register = local.register(key);
             if register.is_empty() && carry == Carry::Everything {
-                edit.append(self.remove_again(key, listed, &local, time));
+                edit.append(self.remove_again(key, listed, time));
             }
             edit.append(self.put_again(key, register, listed, time));
             for (id, content) in register {
@@ -90,14 +111,18 @@ impl Document {
             }
         }
         let changed = self.state().differing_keys(&local);
-        Absorbed { delta: None, edit, changed }
+        Absorbed {
+            delta: None,
+            edit,
+            changed,
+        }
     }
 
     /// Removes what stands at a key, unless something else came there since it was removed.
-    fn remove_again(&mut self, key: &str, listed: &State, local: &State, time: i64) -> Edit {
+    fn remove_again(&mut self, key: &str, listed: &State, time: i64) -> Edit {
         let was = listed.register(key);
         let is_known = |(id, content): &(OpId, Content)| {
-            local.has_seen(*id) || was.iter().any(|(_, old)| old == content)
+            listed.has_seen(*id) || was.iter().any(|(_, old)| old == content)
         };
         if was.is_empty() || !self.state().register(key).iter().all(is_known) {
             return Edit::default();
@@ -114,7 +139,12 @@ impl Document {
         listed: &State,
         time: i64,
     ) -> Edit {
-        let stands = |id: OpId| self.state().register(key).iter().any(|(other, _)| *other == id);
+        let stands = |id: OpId| {
+            self.state()
+                .register(key)
+                .iter()
+                .any(|(other, _)| *other == id)
+        };
         let is_gone = |(id, _): &&(OpId, Content)| listed.has_seen(*id) && !stands(*id);
         match register.iter().rev().find(|entry| !is_gone(entry)) {
             Some((id, Content::Scalar(scalar))) if !listed.has_seen(*id) => {
@@ -126,7 +156,10 @@ impl Document {
     }
 
     /// Writes what one counter or text at a root key gained since `listed`.
-    #[expect(clippy::too_many_arguments, reason = "one decision over two states, used twice")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one decision over two states, used twice"
+    )]
     fn write_again(
         &mut self,
         key: &str,
@@ -139,9 +172,17 @@ impl Document {
     ) -> Edit {
         match content {
             Content::Scalar(crate::value::Scalar::Counter(start)) => {
-                let before = if listed.counters.contains_key(&id) { listed.total(id, *start) } else { 0 };
+                let before = if listed.counters.contains_key(&id) {
+                    listed.total(id, *start)
+                } else {
+                    0
+                };
                 let by = local.total(id, *start).wrapping_sub(before);
-                if by == 0 && listed.has_seen(id) { Edit::default() } else { self.add(key, by) }
+                if by == 0 && listed.has_seen(id) {
+                    Edit::default()
+                } else {
+                    self.add(key, by)
+                }
             }
             Content::Object(ObjectType::Text) => self.retype(key, id, listed, local, carry, time),
             Content::Scalar(_) | Content::Object(_) => Edit::default(),
@@ -155,8 +196,14 @@ impl Document {
             return edit;
         }
         let counters: Vec<OpId> = self.counters_at(key);
-        let place = Place { object: ObjectId::Root, key: Key::Map(key.to_owned()) };
-        edit.append(self.write_own(ops::increment(&place, &counters, by)).expect(ROOM));
+        let place = Place {
+            object: ObjectId::Root,
+            key: Key::Map(key.to_owned()),
+        };
+        edit.append(
+            self.write_own(ops::increment(&place, &counters, by))
+                .expect(ROOM),
+        );
         edit
     }
 
@@ -171,16 +218,24 @@ impl Document {
         time: i64,
     ) -> Edit {
         let empty = Sequence::default();
-        let (old, before) = (local.sequence(id).unwrap_or(&empty), listed.sequence(id).unwrap_or(&empty));
+        let (old, before) = (
+            local.sequence(id).unwrap_or(&empty),
+            listed.sequence(id).unwrap_or(&empty),
+        );
         let target = self.object_at(key, ObjectType::Text);
-        let there = target.and_then(|id| self.state().sequence(id)).unwrap_or(&empty);
+        let there = target
+            .and_then(|id| self.state().sequence(id))
+            .unwrap_or(&empty);
         let splices = splices(old, before, listed, there, carry);
         if splices.is_empty() && listed.has_seen(id) {
             return Edit::default();
         }
         let mut edit = self.create(key, Some(ObjectType::Text)).expect(ROOM);
         for (at, splice) in splices.into_iter().rev() {
-            edit.append(self.splice_object(key, at, usize::from(splice.delete), &splice.insert, time).expect(ROOM));
+            edit.append(
+                self.splice_object(key, at, usize::from(splice.delete), &splice.insert, time)
+                    .expect(ROOM),
+            );
         }
         edit
     }
@@ -199,7 +254,10 @@ struct Life {
 impl Life {
     fn drop_from(&self, state: &State, key: &str) -> RegisterDelta {
         let removed = Removed::of(BTreeSet::from([self.id]), state.register(key).len());
-        RegisterDelta { removed, added: BTreeMap::new() }
+        RegisterDelta {
+            removed,
+            added: BTreeMap::new(),
+        }
     }
 }
 
@@ -212,24 +270,36 @@ struct Setbacks {
 
 /// Finds the creators that this device's clock knows more of than anybody saw, where that would cost somebody an object.
 fn setbacks(local: &State, listed: &Clock, stored: &State) -> Setbacks {
-    let mut found = Setbacks { clock: Clock::new(), lost: BTreeMap::new() };
+    let mut found = Setbacks {
+        clock: Clock::new(),
+        lost: BTreeMap::new(),
+    };
     let unlisted = |(actor, counter): &(&Actor, &u32)| {
         actor.is_derived() && **counter > listed.get(actor).copied().unwrap_or(0)
     };
-    let mut unseen: BTreeMap<Actor, u32> =
-        local.clock().iter().filter(unlisted).map(|(actor, _)| (*actor, listed.get(actor).copied().unwrap_or(0))).collect();
+    let mut unseen: BTreeMap<Actor, u32> = local
+        .clock()
+        .iter()
+        .filter(unlisted)
+        .map(|(actor, _)| (*actor, listed.get(actor).copied().unwrap_or(0)))
+        .collect();
     if unseen.is_empty() {
         return found;
     }
     for (key, register) in local.root() {
         for (id, content) in register {
-            let Some(known) = unseen.get(&id.actor).copied() else { continue };
+            let Some(known) = unseen.get(&id.actor).copied() else {
+                continue;
+            };
             if id.counter <= known {
                 continue;
             }
             // The object lives here, unseen by others: it can stay unless the stored clock speaks of another life.
             let theirs = stored.seen_from(id.actor);
-            let living = stored.register(key).iter().find(|(other, _)| other.actor == id.actor);
+            let living = stored
+                .register(key)
+                .iter()
+                .find(|(other, _)| other.actor == id.actor);
             let collides = match living {
                 Some((other, _)) => other != id,
                 None => theirs >= id.counter,
@@ -237,7 +307,13 @@ fn setbacks(local: &State, listed: &Clock, stored: &State) -> Setbacks {
             unseen.remove(&id.actor);
             if theirs > known && collides {
                 found.clock.insert(id.actor, known);
-                found.lost.insert(key.clone(), Life { id: *id, content: content.clone() });
+                found.lost.insert(
+                    key.clone(),
+                    Life {
+                        id: *id,
+                        content: content.clone(),
+                    },
+                );
             }
         }
     }
@@ -264,8 +340,11 @@ fn splices(
     carry: Carry,
 ) -> BTreeMap<usize, Splice> {
     let visible = there.visible();
-    let index: BTreeMap<OpId, usize> =
-        visible.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+    let index: BTreeMap<OpId, usize> = visible
+        .iter()
+        .enumerate()
+        .map(|(at, (id, _))| (*id, at))
+        .collect();
     let related = old.runs().any(|run| index.contains_key(&run.start));
     let mut at = if related { 0 } else { visible.len() };
     let mut splices: BTreeMap<usize, Splice> = BTreeMap::new();
@@ -275,7 +354,9 @@ fn splices(
             let element = run.start.plus(offset);
             let content = contents.next();
             if let Some(place) = index.get(&element) {
-                let was = before.find(element).is_some_and(|(run, _)| run.body.is_live());
+                let was = before
+                    .find(element)
+                    .is_some_and(|(run, _)| run.body.is_live());
                 if carry == Carry::Everything && was && !run.body.is_live() {
                     splices.entry(*place).or_default().delete = true;
                 }
@@ -312,6 +393,9 @@ impl State {
     #[must_use]
     pub fn differing_keys(&self, other: &Self) -> BTreeSet<String> {
         let keys: BTreeSet<&String> = self.root().keys().chain(other.root().keys()).collect();
-        keys.into_iter().filter(|key| self.get(key) != other.get(key)).cloned().collect()
+        keys.into_iter()
+            .filter(|key| self.get(key) != other.get(key))
+            .cloned()
+            .collect()
     }
 }

@@ -1,27 +1,61 @@
 //! Deleting a dataset: here at once, at the service by the next session.
 //!
-//! What is pending is durable and names the life that is meant, so that a later life, made by another device or by edits
+//! What is pending is durable and names the lives that are meant, so that a later life, made by another device or by edits
 //! here, is never deleted in its place [COGNITO trap 33]. An edit that another device pushes between the list and the delete
 //! goes with it: the service has no compare-and-swap for deletions.
 
 use driftless_document::Actor;
+use driftless_record::Stored;
 
 use crate::commit::{Commit, Snapshot};
 use crate::replica::Replica;
+use crate::session::{Failure, Session, SessionError};
 
 impl Replica {
     /// Empties the dataset; later edits are made in a fresh document by `actor`, which must be drawn for it alone.
     #[must_use]
     pub fn delete(&mut self, actor: Actor) -> Commit {
         self.abandon();
-        let deleting = self.row.lineage.or(self.row.deleting);
+        // A first push whose outcome is unknown may have begun a life that was never listed.
+        let mut deleting = std::mem::take(&mut self.row.deleting);
+        deleting.extend(self.row.lineage);
+        deleting.extend(self.row.sent.iter().map(|sent| sent.lineage));
+        deleting.sort_unstable();
+        deleting.dedup();
         self.start_anew(actor);
         self.row.deleting = deleting;
         let mut commit = Commit::new(self.key.clone());
-        commit.snapshot = Some(Snapshot { document: None, ..self.snapshot() });
+        commit.snapshot = Some(Snapshot {
+            document: None,
+            ..self.snapshot()
+        });
         commit.forget_records = true;
         commit.sync = Some(self.row.encode());
         self.is_new = false;
         commit
+    }
+
+    /// Tells whether what is stored is a life that is to be deleted.
+    pub(crate) fn is_to_go(&self, stored: Option<&Stored>) -> bool {
+        stored.is_some_and(|stored| self.row.deleting.contains(&stored.lineage()))
+    }
+
+    pub(crate) fn on_deleted(&mut self, mut session: Session, answer: Result<(), Failure>) {
+        if answer.is_err() {
+            return self.fail(SessionError::Request);
+        }
+        self.deletion_is_done(&mut session);
+        self.keep(Commit::new(self.key.clone()));
+        if self.document.state().is_blank() {
+            return self.finish(session);
+        }
+        // Edits made since the deletion go into a new life.
+        let since = self.row.count;
+        self.list(session, since);
+    }
+
+    pub(crate) fn deletion_is_done(&mut self, session: &mut Session) {
+        session.summary.deleted = true;
+        self.row.deleting.clear();
     }
 }

@@ -4,7 +4,9 @@
 //! different moments and are listed again. What an incremental list leaves unclear is listed again from 0 before it is
 //! believed: a deletion, another lineage, damage.
 
-use driftless_record::{Stored, is_reserved};
+use std::collections::BTreeMap;
+
+use driftless_record::{Lineage, ReadError, Stored, is_reserved};
 use driftless_wire::{ListRecordsResponse, Record, SyncCount, Timestamp};
 
 use crate::commit::{Commit, MirroredRecord};
@@ -17,20 +19,32 @@ const MAX_PAGES: u32 = 64;
 /// A list may be so many times as large as the dataset's limit: tombstones, and plain records beside the state.
 const MAX_LIMITS: usize = 4;
 
+/// A list that is believed.
+pub(crate) struct List {
+    pub(crate) records: Vec<Record>,
+    /// Whether these are all records that there are.
+    pub(crate) is_full: bool,
+    /// What the records hold.
+    pub(crate) stored: Option<Stored>,
+}
+
 impl Replica {
     /// Lists the records that changed after a count; 0 is all.
     pub(crate) fn list(&mut self, mut session: Session, since: SyncCount) {
-        session.list = Listing { since, ..Listing::default() };
-        session.in_flight = None;
-        self.ask_list(&session, None);
-        self.session = Some(session);
+        session.list = Listing {
+            since,
+            ..Listing::default()
+        };
+        self.ask_list(session, None);
     }
 
     /// Lists everything once more, if that was not done too often already.
     pub(crate) fn relist(&mut self, mut session: Session) {
         session.relists += 1;
         if session.relists > MAX_RELISTS {
-            return self.fail(SessionError::Answer("each list differs from what was written"));
+            return self.fail(SessionError::Answer(
+                "each list differs from what was written",
+            ));
         }
         self.list(session, SyncCount::ZERO);
     }
@@ -46,10 +60,15 @@ impl Replica {
             Err(Failure::NoSuchSyncCount) if session.list.since > SyncCount::ZERO => {
                 return self.relist(session);
             }
+            // The token of a page ends with the life of the dataset.
+            Err(Failure::Refused) if session.list.pages > 0 => return self.relist(session),
             Err(_) => return self.fail(SessionError::Request),
         };
         let list = &mut session.list;
-        if list.count.is_some_and(|count| count != page.dataset_sync_count) {
+        if list
+            .count
+            .is_some_and(|count| count != page.dataset_sync_count)
+        {
             return self.relist(session);
         }
         list.count = Some(page.dataset_sync_count);
@@ -60,9 +79,7 @@ impl Replica {
         }
         list.records.extend(page.records);
         if page.next_token.is_some() {
-            self.ask_list(&session, page.next_token);
-            self.session = Some(session);
-            return;
+            return self.ask_list(session, page.next_token);
         }
         let gone = !page.dataset_exists || page.dataset_deleted_after_requested_sync_count;
         if gone && list.since > SyncCount::ZERO {
@@ -76,44 +93,94 @@ impl Replica {
     fn on_whole_list(&mut self, mut session: Session, now: Timestamp) {
         let is_full = session.list.since == SyncCount::ZERO;
         let records = std::mem::take(&mut session.list.records);
-        let before = self.mirror.clone();
-        if is_full {
-            self.mirror.clear();
-        }
-        let mut commit = self.new_commit();
-        commit.forget_records = is_full;
-        self.mirror_records(records, &mut commit);
-        match self.read_mirror(self.stored.as_ref()) {
-            Ok(Some(stored)) if is_full || self.is_regular(&stored) => {
-                self.absorb(session, now, commit, Some(stored));
+        let stored = match &self.stored {
+            Some(stored) if records.is_empty() && !is_full => Ok(Some(stored.clone())),
+            _ => self.read_with(&records, is_full),
+        };
+        match stored {
+            Ok(stored) if is_full || self.is_regular(stored.as_ref()) => {
+                self.absorb(
+                    session,
+                    now,
+                    List {
+                        records,
+                        is_full,
+                        stored,
+                    },
+                );
             }
-            Ok(None) if is_full || self.row.lineage.is_none() => {
-                self.absorb(session, now, commit, None);
+            // What was written over every slot is damage, for a device that knows whose they are.
+            Err(ReadError::Unreadable { .. }) if is_full && self.row.lineage.is_some() => {
+                self.absorb(
+                    session,
+                    now,
+                    List {
+                        records,
+                        is_full,
+                        stored: None,
+                    },
+                );
             }
-            Err(error) if is_full => {
-                self.mirror = before;
-                self.fail(SessionError::Stored(error));
-            }
+            Err(error) if is_full => self.fail(SessionError::Stored(error)),
             // An increment may have been laid onto records that are not there any more.
-            _ => {
-                self.mirror = before;
-                self.relist(session);
-            }
+            _ => self.relist(session),
         }
     }
 
+    /// Reads the mirrored records as they are with those listed, or only these if they are all there is.
+    pub(crate) fn read_with(
+        &self,
+        listed: &[Record],
+        is_full: bool,
+    ) -> Result<Option<Stored>, ReadError> {
+        let mirrored = self.mirror.iter().filter(|_| !is_full);
+        let mut values: BTreeMap<&str, Option<&str>> = mirrored
+            .map(|(key, record)| (key.as_str(), record.value.as_deref()))
+            .collect();
+        values.extend(
+            listed
+                .iter()
+                .map(|record| (record.key.as_str(), record.value.as_deref())),
+        );
+        let reserved = values.into_iter().filter(|(key, _)| is_reserved(key));
+        let values = reserved.filter_map(|(key, value)| Some((key, value?)));
+        driftless_record::read(values, &self.limits, self.stored.as_ref())
+    }
+
     /// Tells whether an incremental list can be believed.
-    fn is_regular(&self, stored: &Stored) -> bool {
-        !stored.needs_repair() && self.row.lineage.is_none_or(|lineage| lineage == stored.lineage())
+    fn is_regular(&self, stored: Option<&Stored>) -> bool {
+        let is_of = |lineage: Lineage| self.row.lineage.is_none_or(|known| known == lineage);
+        match stored {
+            Some(stored) => !stored.needs_repair() && is_of(stored.lineage()),
+            None => self.row.lineage.is_none(),
+        }
     }
 
     /// Takes records into the mirror and into a commit.
     pub(crate) fn mirror_records(&mut self, records: Vec<Record>, commit: &mut Commit) {
         for record in records {
-            let mirrored = MirroredRecord { value: record.value, sync_count: record.sync_count };
-            commit.records.push((record.key.clone(), Some(mirrored.clone())));
+            let mirrored = MirroredRecord {
+                value: record.value,
+                sync_count: record.sync_count,
+            };
+            commit
+                .records
+                .push((record.key.clone(), Some(mirrored.clone())));
             self.mirror.insert(record.key, mirrored);
         }
+        self.room.set_beside(self.beside().0);
+    }
+
+    /// Returns the bytes and the number of the records that are not reserved, tombstones included.
+    pub(crate) fn beside(&self) -> (usize, usize) {
+        let plain = self
+            .mirror
+            .iter()
+            .filter(|(key, _)| !is_reserved(key.as_str()));
+        plain.fold((0, 0), |(bytes, records), (key, record)| {
+            let value = record.value.as_ref().map_or(0, String::len);
+            (bytes + key.as_str().len() + value, records + 1)
+        })
     }
 
     /// Tells whether any reserved record was ever written: one with a value, or the tombstone of one.

@@ -10,7 +10,7 @@ use driftless_record::{RESERVED_PREFIX, is_reserved};
 use driftless_wire::Timestamp;
 
 use crate::commit::Commit;
-use crate::replica::Replica;
+use crate::replica::{Replica, Saved};
 use crate::room::Size;
 
 /// What one operation and its ids take at most, in bytes, beside key and value.
@@ -50,7 +50,10 @@ pub enum RefusedEdit {
     #[error("keys that begin with {RESERVED_PREFIX} are reserved")]
     ReservedKey,
     /// It does not fit: remove something first. Removals are always accepted.
-    #[error("{wanted} more bytes do not fit: the dataset takes {} of {} characters", size.live, size.refused_above)]
+    #[error(
+        "{wanted} more bytes do not fit: the dataset takes {} of {} characters, {} of {} bytes inflated",
+        size.live, size.refused_above, size.inflated, size.inflated_limit
+    )]
     Full {
         /// The bytes of the edit, at most.
         wanted: usize,
@@ -75,14 +78,19 @@ impl Operation {
     /// Returns the bytes by which this can grow the encoded state, or `None` if it can only shrink.
     fn growth(&self) -> Option<usize> {
         match self {
-            Self::Put(values) => {
-                Some(values.iter().map(|(key, value)| key.len() + value.size() + OPERATION_BYTES).sum())
-            }
+            Self::Put(values) => Some(
+                values
+                    .iter()
+                    .map(|(key, value)| key.len() + value.size() + OPERATION_BYTES)
+                    .sum(),
+            ),
             Self::Remove(_) => None,
             Self::Increment(key, _) => Some(key.len() + 2 * OPERATION_BYTES),
             // Each deleted character may cut a run in two.
             Self::SpliceText { insert, .. } if insert.is_empty() => None,
-            Self::SpliceText { key, insert, .. } => Some(key.len() + insert.len() + 2 * OPERATION_BYTES),
+            Self::SpliceText { key, insert, .. } => {
+                Some(key.len() + insert.len() + 2 * OPERATION_BYTES)
+            }
         }
     }
 
@@ -101,9 +109,12 @@ impl Operation {
             Self::Put(values) => document.put_all(values, time),
             Self::Remove(key) => document.remove(&key, time),
             Self::Increment(key, by) => document.increment(&key, by, time),
-            Self::SpliceText { key, at, delete, insert } => {
-                document.splice_text(&key, at, delete, &insert, time)
-            }
+            Self::SpliceText {
+                key,
+                at,
+                delete,
+                insert,
+            } => document.splice_text(&key, at, delete, &insert, time),
         }
     }
 }
@@ -114,7 +125,11 @@ impl Replica {
     /// # Errors
     ///
     /// [`RefusedEdit`]; the dataset is as it was.
-    pub fn edit(&mut self, operation: Operation, now: Timestamp) -> Result<Option<LocalEdit>, RefusedEdit> {
+    pub fn edit(
+        &mut self,
+        operation: Operation,
+        now: Timestamp,
+    ) -> Result<Option<LocalEdit>, RefusedEdit> {
         let before = self.document.state().clock().clone();
         let edit = self.perform(operation, now)?;
         Ok(self.commit_of(before, edit))
@@ -134,7 +149,11 @@ impl Replica {
     ) -> Result<(T, Option<LocalEdit>), E> {
         let before = self.document.state().clone();
         let room = self.room;
-        let mut transaction = Transaction { replica: self, edit: Edit::default(), now };
+        let mut transaction = Transaction {
+            replica: self,
+            edit: Edit::default(),
+            now,
+        };
         match run(&mut transaction) {
             Ok(answer) => {
                 let edit = transaction.edit;
@@ -154,7 +173,9 @@ impl Replica {
         }
         let growth = operation.growth();
         if let Some(wanted) = growth
-            && let Some(size) = self.room.refuses(wanted, self.document.state(), &self.limits)
+            && let Some(size) = self
+                .room
+                .refuses(wanted, self.document.state(), &self.limits)
         {
             return Err(RefusedEdit::Full { wanted, size });
         }
@@ -169,19 +190,23 @@ impl Replica {
         if edit.is_empty() {
             return None;
         }
-        let mut commit = self.new_commit();
-        let changed = edit.deltas.iter().flat_map(|delta| self.document.state().changed_keys(delta)).collect();
-        commit.deltas = self.encode_deltas(before, &edit);
-        Some(LocalEdit { commit, edit, changed })
-    }
-
-    /// Returns an empty commit, which brings the sync row along if it is the first one of the dataset.
-    pub(crate) fn new_commit(&mut self) -> Commit {
+        // The edit has loaded the document, if it was not loaded before.
+        self.saved = Saved::Nothing;
         let mut commit = Commit::new(self.key.clone());
         if std::mem::take(&mut self.is_new) {
             commit.sync = Some(self.row.encode());
         }
-        commit
+        let changed = edit
+            .deltas
+            .iter()
+            .flat_map(|delta| self.document.state().changed_keys(delta))
+            .collect();
+        commit.deltas = self.encode_deltas(before, &edit);
+        Some(LocalEdit {
+            commit,
+            edit,
+            changed,
+        })
     }
 
     pub(crate) fn encode_deltas(&mut self, mut clock: Clock, edit: &Edit) -> Vec<Vec<u8>> {
@@ -197,7 +222,7 @@ impl Replica {
     /// Returns what the dataset takes and may take; it encodes the whole state to know.
     #[must_use]
     pub fn size(&self) -> Size {
-        Size::of(self.document.state(), &self.limits)
+        self.room.size(self.document.state(), &self.limits)
     }
 }
 

@@ -1,19 +1,17 @@
 //! What is stored is compared with the document, and the difference is offered under compare-and-swap.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driftless_document::{OpId, State};
-use driftless_record::{Checksum, Life, PlanError, Push, Standing, Stored, is_reserved};
+use driftless_record::{Life, PlanError, Push, Standing, Stored, is_reserved};
 use driftless_wire::{
     Op, RecordKey, RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsResponse,
 };
 
 use crate::commit::Commit;
 use crate::replica::Replica;
-use crate::room::Size;
 use crate::row::Sent;
-use crate::session::{Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Output, Session, SessionError};
+use crate::session::{Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Session, SessionError};
 
 /// The first wait after a lost race; a push takes about as long.
 const CONFLICT_WAIT: Duration = Duration::from_millis(100);
@@ -39,78 +37,122 @@ impl Replica {
             Ok(push) => self.push(session, now, token, push),
             // The one way in which a plan fails today is that the state does not fit.
             Err(_) => {
-                session.summary.full = Some(Size::of(self.document.state(), &self.limits));
+                session.summary.full = Some(self.size());
                 self.finish(session);
             }
         }
     }
 
     fn plan(&self, session: &mut Session) -> Result<Push, PlanError> {
-        let mut standing =
-            Standing { records: &BTreeMap::new(), other_bytes: 0, other_records: 0, seen: session.listed, plain: false };
-        let mut records = BTreeMap::new();
-        for (key, record) in &self.mirror {
-            let bytes = record.value.as_ref().map_or(0, String::len);
-            if is_reserved(key.as_str()) {
-                records.insert(key.as_str().to_owned(), bytes);
-            } else {
-                standing.other_bytes += key.as_str().len() + bytes;
-                standing.other_records += 1;
-            }
-        }
-        standing.records = &records;
+        let reserved = self
+            .mirror
+            .iter()
+            .filter(|(key, _)| is_reserved(key.as_str()));
+        let bytes = |value: &Option<String>| value.as_ref().map_or(0, String::len);
+        let records = reserved
+            .map(|(key, record)| (key.as_str().to_owned(), bytes(&record.value)))
+            .collect();
+        let (other_bytes, other_records) = self.beside();
+        let standing = Standing {
+            records: &records,
+            other_bytes,
+            other_records,
+            seen: session.listed,
+            plain: false,
+        };
         let life = match &self.stored {
             Some(stored) => Life::Continued(stored),
             // Slots that were all removed are repaired: the same life, so that devices that know more bring it back.
             None => {
                 let lineage = self.row.lineage.unwrap_or_else(|| session.lineage());
-                Life::Begun { lineage, predecessor: None, over: None }
+                Life::Begun {
+                    lineage,
+                    predecessor: None,
+                    over: None,
+                }
             }
         };
         driftless_record::plan(life, self.document.state(), &standing, &self.limits)
     }
 
-    fn push(&mut self, mut session: Session, now: Timestamp, token: SyncSessionToken, push: Push) {
+    fn push(&mut self, session: Session, now: Timestamp, token: SyncSessionToken, push: Push) {
         let empty = State::new();
         let before = self.stored.as_ref().map_or(&empty, Stored::state);
         let delta = self.document.state().diff(before);
         let keys = self.document.state().changed_keys(&delta);
+        let counter = self.document.state().seen_from(self.row.actor);
+        // A push without new ids of ours could not be told from its absence, so that it proves nothing seen.
+        let made = if counter > self.row.own {
+            self.made_since(before)
+        } else {
+            Vec::new()
+        };
+        // One more of what may stand already; a refusal strikes out one of the two.
+        self.row.sent.dedup_by_key(|sent| sent.counter);
         self.row.sent.push(Sent {
-            counter: self.document.state().seen_from(self.row.actor),
-            tip: push.stored.tip().map_or([0; 8], Checksum::to_bytes),
-            made: self.made_since(before),
+            counter,
+            lineage: push.stored.lineage(),
+            made,
         });
-        let mut commit = Commit::new(self.key.clone());
-        commit.sync = Some(self.row.encode());
-        self.outputs.push_back(Output::Commit(commit));
-        let Push { patches, stored, wrote, .. } = push;
-        let patches: Vec<RecordPatch> =
-            patches.into_iter().map(|(key, value)| self.patch(key, value, now)).collect();
-        session.in_flight = Some(InFlight { patches: patches.clone(), stored, wrote, keys });
-        self.ask_update(&session, token, patches);
-        self.session = Some(session);
+        self.keep(Commit::new(self.key.clone()));
+        let Push {
+            patches,
+            stored,
+            wrote,
+            ..
+        } = push;
+        let patches = patches
+            .into_iter()
+            .map(|(key, value)| self.patch(key, value, now))
+            .collect();
+        self.ask_update(
+            session,
+            token,
+            InFlight {
+                patches,
+                stored,
+                wrote,
+                keys,
+            },
+        );
     }
 
     /// Returns the objects that were created here and that nobody has seen yet.
     fn made_since(&self, listed: &State) -> Vec<OpId> {
         let clock = self.document.state().clock().iter();
-        let unseen = clock.filter(|(actor, counter)| actor.is_derived() && listed.seen_from(**actor) < **counter);
-        unseen.map(|(actor, counter)| OpId::new(*counter, *actor)).collect()
+        let unseen = clock
+            .filter(|(actor, counter)| actor.is_derived() && listed.seen_from(**actor) < **counter);
+        unseen
+            .map(|(actor, counter)| OpId::new(*counter, *actor))
+            .collect()
     }
 
     fn patch(&self, key: String, value: Option<String>, now: Timestamp) -> RecordPatch {
         let key = RecordKey::try_from(key).expect("the keys of slots are short and not empty");
-        let op = if value.is_some() { Op::Replace } else { Op::Remove };
-        let sync_count = self.mirror.get(&key).map_or(SyncCount::ZERO, |record| record.sync_count);
-        RecordPatch { op, key, value, sync_count, device_last_modified_date: Some(now) }
+        let op = if value.is_some() {
+            Op::Replace
+        } else {
+            Op::Remove
+        };
+        let sync_count = self
+            .mirror
+            .get(&key)
+            .map_or(SyncCount::ZERO, |record| record.sync_count);
+        RecordPatch {
+            op,
+            key,
+            value,
+            sync_count,
+            device_last_modified_date: Some(now),
+        }
     }
 
     pub(crate) fn on_updated(
         &mut self,
         mut session: Session,
+        in_flight: InFlight,
         answer: Result<UpdateRecordsResponse, Failure>,
     ) {
-        let Some(in_flight) = session.in_flight.take() else { return };
         match answer {
             Ok(answer) => self.settle(session, in_flight, answer),
             Err(Failure::Conflict) => self.on_conflict(session),
@@ -133,7 +175,7 @@ impl Replica {
     fn on_conflict(&mut self, mut session: Session) {
         self.strike_out();
         session.summary.conflicts += 1;
-        if session.summary.conflicts > MAX_CONFLICTS {
+        if session.summary.conflicts >= MAX_CONFLICTS {
             return self.fail(SessionError::Contended);
         }
         let wait = session.jitter(CONFLICT_WAIT, session.summary.conflicts);
@@ -142,13 +184,6 @@ impl Replica {
 
     fn strike_out(&mut self) {
         self.row.sent.pop();
-        let mut commit = Commit::new(self.key.clone());
-        commit.sync = Some(self.row.encode());
-        self.outputs.push_back(Output::Commit(commit));
-    }
-
-    fn wait(&mut self, session: Session, wait: Duration) {
-        self.outputs.push_back(Output::Wait(wait));
-        self.session = Some(session);
+        self.keep(Commit::new(self.key.clone()));
     }
 }

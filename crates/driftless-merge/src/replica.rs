@@ -4,9 +4,10 @@
 //! one must drop the replica and recover it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::LazyLock;
 
 use driftless_document::{Actor, Clock, Document, State};
-use driftless_record::{DecodeError, Limits, Lineage, ReadError, Stored, is_reserved};
+use driftless_record::{DecodeError, Limits, Lineage, Stored};
 use driftless_wire::{IdentityId, IdentityPoolId, RecordKey};
 
 use crate::commit::{Commit, DatasetKey, MirroredRecord, Recovered, Snapshot};
@@ -26,18 +27,30 @@ pub struct Replica {
     pub(crate) document: Document,
     /// The service's records as this device last saw them, tombstones too.
     pub(crate) mirror: BTreeMap<RecordKey, MirroredRecord>,
-    /// What the mirrored records hold, decoded: the *listed* state.
+    /// What the mirrored records hold, decoded.
     pub(crate) stored: Option<Stored>,
+    /// The listed state, where that is more than what is stored: see [`listed`](Self::listed).
+    pub(crate) listed_beyond: Option<State>,
     pub(crate) row: SyncRow,
     pub(crate) room: Room,
     pub(crate) session: Option<Session>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) log_bytes: usize,
     snapshot_bytes: usize,
-    /// The state of the last snapshot, while its saved document waits to be loaded.
-    saved_at: Option<State>,
+    pub(crate) saved: Saved,
     /// Nothing was committed yet.
     pub(crate) is_new: bool,
+}
+
+/// What the saved document that the store keeps stands for, while it waits to be loaded.
+#[derive(Debug)]
+pub(crate) enum Saved {
+    /// Nothing any more: it was loaded, or is not worth it.
+    Nothing,
+    /// The state as it is.
+    Now,
+    /// An earlier state.
+    At(State),
 }
 
 /// Why a dataset cannot be recovered from what the store kept.
@@ -80,13 +93,14 @@ impl Replica {
             document,
             mirror: BTreeMap::new(),
             stored: None,
+            listed_beyond: None,
             row: SyncRow::new(actor),
             room: Room::default(),
             session: None,
             outputs: VecDeque::new(),
             log_bytes: 0,
             snapshot_bytes: 0,
-            saved_at: None,
+            saved: Saved::Nothing,
             is_new: true,
         }
     }
@@ -115,19 +129,29 @@ impl Replica {
         for (number, (is_snapshot, bytes)) in rows.enumerate() {
             let delta = driftless_record::decode(bytes, state.clock())
                 .map_err(|source| ReplicaError::Decode { number, source })?;
-            state = state.apply(&delta).map_err(|source| ReplicaError::Apply { number, source })?;
-            if is_snapshot && !recovered.deltas.is_empty() {
-                replica.saved_at = Some(state.clone());
-            } else if !is_snapshot {
+            state = state
+                .apply(&delta)
+                .map_err(|source| ReplicaError::Apply { number, source })?;
+            if !is_snapshot {
                 replica.log_bytes += bytes.len();
+            } else if recovered.deltas.is_empty() {
+                replica.saved = Saved::Now;
+            } else {
+                replica.saved = Saved::At(state.clone());
             }
         }
-        replica.room.grow(replica.snapshot_bytes + replica.log_bytes);
-        replica.document =
-            Document::from_state(base_name(replica.key.name().as_str()), replica.row.actor, state);
+        replica
+            .room
+            .grow(replica.snapshot_bytes + replica.log_bytes);
+        replica.document = Document::from_state(
+            base_name(replica.key.name().as_str()),
+            replica.row.actor,
+            state,
+        );
         replica.mirror = recovered.records;
+        replica.room.set_beside(replica.beside().0);
         // Damaged records are listed again: what cannot be read here only costs the listed state.
-        replica.stored = replica.read_mirror(None).ok().flatten();
+        replica.stored = replica.read_with(&[], false).ok().flatten();
         Ok(replica)
     }
 
@@ -148,30 +172,48 @@ impl Replica {
     /// It follows from what is durable, so it survives restarts.
     #[must_use]
     pub fn has_unsynced(&self) -> bool {
-        let listed = self.listed_clock();
-        let unlisted = |(actor, counter): (&Actor, &u32)| {
-            listed.get(actor).is_none_or(|listed| listed < counter)
+        let state = self.document.state();
+        let has_more = match &self.stored {
+            Some(stored) => {
+                let is_new =
+                    |(actor, counter): (&Actor, &u32)| stored.state().seen_from(*actor) < *counter;
+                state.clock().iter().any(is_new)
+            }
+            None => self.row.lineage.is_some() || !state.is_blank(),
         };
-        self.row.deleting.is_some() || self.document.state().clock().iter().any(unlisted)
+        has_more || !self.row.deleting.is_empty()
     }
 
-    /// Returns the clock of the listed state.
-    pub(crate) fn listed_clock(&self) -> &Clock {
-        static NOTHING: Clock = Clock::new();
-        self.stored.as_ref().map_or(&NOTHING, |stored| stored.state().clock())
+    /// Returns the *listed* state: all that the service was seen to hold in this life, so that others may have seen it.
+    ///
+    /// After a restart it is what the mirrored records hold.
+    pub(crate) fn listed(&self) -> &State {
+        static NOTHING: LazyLock<State> = LazyLock::new(State::new);
+        let stored = self.stored.as_ref().map(Stored::state);
+        self.listed_beyond.as_ref().or(stored).unwrap_or(&NOTHING)
     }
 
     /// Tells whether the saved document should be given to [`attach`](Self::attach) before the next edit.
     #[must_use]
     pub fn wants_document(&self) -> bool {
-        !self.document.is_loaded() && self.snapshot_bytes > 0
+        !self.document.is_loaded() && !matches!(self.saved, Saved::Nothing)
     }
 
     /// Takes the saved document of the last snapshot, as the store kept it; it only saves the time to build it anew.
     pub fn attach(&mut self, bytes: &[u8]) {
-        let saved_at = self.saved_at.take();
-        let state = saved_at.unwrap_or_else(|| self.document.state().clone());
+        let state = match std::mem::replace(&mut self.saved, Saved::Nothing) {
+            Saved::Nothing => return,
+            Saved::Now => self.document.state().clone(),
+            Saved::At(state) => state,
+        };
         self.document.attach(bytes, &state);
+    }
+
+    /// Remembers the state that the saved document stands for, before the document goes on without it.
+    pub(crate) fn pin_saved(&mut self) {
+        if matches!(self.saved, Saved::Now) {
+            self.saved = Saved::At(self.document.state().clone());
+        }
     }
 
     /// Tells whether the log has grown so long that a snapshot should take its place.
@@ -185,6 +227,8 @@ impl Replica {
     pub fn fold(&mut self) -> Commit {
         let mut commit = Commit::new(self.key.clone());
         commit.snapshot = Some(self.snapshot());
+        commit.sync = Some(self.row.encode());
+        self.is_new = false;
         commit
     }
 
@@ -193,15 +237,11 @@ impl Replica {
         let state = driftless_record::encode(&state, &Clock::new());
         self.snapshot_bytes = state.len();
         self.log_bytes = 0;
-        self.saved_at = None;
-        Snapshot { state, document: Some(self.document.save()) }
-    }
-
-    /// Reads the mirrored records; `known` spares decoding what was decoded before.
-    pub(crate) fn read_mirror(&self, known: Option<&Stored>) -> Result<Option<Stored>, ReadError> {
-        let values = self.mirror.iter().filter(|(key, _)| is_reserved(key.as_str()));
-        let values = values.filter_map(|(key, record)| Some((key.as_str(), record.value.as_deref()?)));
-        driftless_record::read(values, &self.limits, known)
+        self.saved = Saved::Nothing;
+        Snapshot {
+            state,
+            document: Some(self.document.save()),
+        }
     }
 
     pub(crate) fn identity(&self) -> Option<&IdentityId> {
@@ -214,10 +254,10 @@ impl Replica {
     /// Gives the dataset a new life on this device: a fresh author, no memory of the service.
     pub(crate) fn start_anew(&mut self, actor: Actor) {
         self.document = Document::new(base_name(self.key.name().as_str()), actor);
-        let deleting = self.row.deleting;
-        self.row = SyncRow { deleting, ..SyncRow::new(actor) };
+        self.row = SyncRow::new(actor);
         self.mirror.clear();
         self.stored = None;
+        self.listed_beyond = None;
         self.room = Room::default();
     }
 
@@ -226,10 +266,10 @@ impl Replica {
     #[must_use]
     pub fn reincarnate(&mut self, actor: Actor) -> Commit {
         self.document.set_actor(actor);
-        self.row.actor = actor;
-        self.row.sent.clear();
+        self.row.rename(actor);
         let mut commit = Commit::new(self.key.clone());
         commit.sync = Some(self.row.encode());
+        self.is_new = false;
         commit
     }
 

@@ -3,36 +3,48 @@
 //! The exact size of a state is that of its encoded base, which takes milliseconds to know. So it is bounded from above by
 //! what was measured last and what came since, and measured again only when the bound says that it might not fit.
 
-use driftless_document::State;
+use driftless_document::{Clock, State};
 use driftless_record::{Limits, size_of_state};
 
 /// Characters that a byte takes as text, in hundredths, and a little for the frames.
 const TEXT_PERCENT: usize = 126;
 
-/// An upper bound of the characters that the state takes in records.
-#[derive(Clone, Copy, Debug, Default)]
+/// Characters that the frames of an empty state take at most, head included, keys and all.
+const FRAMES: usize = 256;
+
+/// An upper bound of what the state takes, and what stands beside it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
-    bound: usize,
+    /// Characters of records.
+    text: usize,
+    /// Bytes before they are deflated.
+    inflated: usize,
+    /// Bytes of the plain records.
+    beside: usize,
 }
 
-/// What a dataset takes and may take, in characters of records, keys included.
+/// What a dataset takes and may take, keys included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Size {
-    /// What the live data take as one fresh base; what stands at the service may be more.
+    /// Characters that the live data take as one fresh base, plain records included; what stands at the service may be more.
     pub live: usize,
     /// Above this, edits that grow are refused: 85 % of the dataset's limit.
     pub refused_above: usize,
     /// Above this, an app should tell: 70 % of the dataset's limit.
     pub warned_above: usize,
+    /// Bytes that the live data take before they are deflated.
+    pub inflated: usize,
+    /// Above this, edits that grow are refused too, for readers inflate no more.
+    pub inflated_limit: usize,
 }
 
-impl Size {
-    pub(crate) fn of(state: &State, limits: &Limits) -> Self {
+impl Default for Room {
+    fn default() -> Self {
         Self {
-            live: size_of_state(state),
-            refused_above: limits.live_bytes(),
-            warned_above: limits.warn_bytes(),
+            text: FRAMES,
+            inflated: 0,
+            beside: 0,
         }
     }
 }
@@ -40,17 +52,52 @@ impl Size {
 impl Room {
     /// Takes note that the encoded state grew by at most so many bytes.
     pub(crate) fn grow(&mut self, bytes: usize) {
-        self.bound = self.bound.saturating_add(bytes.saturating_mul(TEXT_PERCENT) / 100);
+        self.text = self.text.saturating_add(as_text(bytes));
+        self.inflated = self.inflated.saturating_add(bytes);
+    }
+
+    /// Takes note that the encoded state has so many bytes.
+    pub(crate) fn restart(&mut self, bytes: usize) {
+        *self = Self {
+            beside: self.beside,
+            ..Self::default()
+        };
+        self.grow(bytes);
+    }
+
+    /// Takes note of what the plain records take.
+    pub(crate) const fn set_beside(&mut self, bytes: usize) {
+        self.beside = bytes;
+    }
+
+    /// Measures what is taken.
+    pub(crate) fn size(&self, state: &State, limits: &Limits) -> Size {
+        let encoded = driftless_record::encode(&state.diff(&State::new()), &Clock::new());
+        Size {
+            live: size_of_state(state) + self.beside,
+            refused_above: limits.live_bytes(),
+            warned_above: limits.warn_bytes(),
+            inflated: encoded.len(),
+            inflated_limit: limits.dataset_bytes(),
+        }
     }
 
     /// Returns the sizes if an edit of so many bytes does not fit.
     pub(crate) fn refuses(&mut self, bytes: usize, state: &State, limits: &Limits) -> Option<Size> {
-        let wanted = bytes.saturating_mul(TEXT_PERCENT) / 100;
-        if self.bound.saturating_add(wanted) <= limits.live_bytes() {
+        let fits = |live: usize, inflated: usize| {
+            live.saturating_add(as_text(bytes)) <= limits.live_bytes()
+                && inflated.saturating_add(bytes) <= limits.dataset_bytes()
+        };
+        if fits(self.text.saturating_add(self.beside), self.inflated) {
             return None;
         }
-        let size = Size::of(state, limits);
-        self.bound = size.live;
-        (size.live.saturating_add(wanted) > size.refused_above).then_some(size)
+        let size = self.size(state, limits);
+        self.text = size.live - self.beside;
+        self.inflated = size.inflated;
+        (!fits(size.live, size.inflated)).then_some(size)
     }
+}
+
+fn as_text(bytes: usize) -> usize {
+    bytes.saturating_mul(TEXT_PERCENT) / 100
 }

@@ -14,14 +14,16 @@ const VERSION: u32 = 1;
 pub(crate) struct SyncRow {
     /// The author of the edits made here.
     pub(crate) actor: Actor,
+    /// The highest counter of that author that the service was ever seen to hold.
+    pub(crate) own: u32,
     /// The DatasetSyncCount up to which everything was listed.
     pub(crate) count: SyncCount,
     /// The life of the stored dataset that was last seen.
     pub(crate) lineage: Option<Lineage>,
     /// Pushes that were sent and not refused, until a list or an answer shows them.
     pub(crate) sent: Vec<Sent>,
-    /// The life of the stored dataset that was deleted here and is to be deleted there.
-    pub(crate) deleting: Option<Lineage>,
+    /// The lives of the stored dataset that were deleted here and are to be deleted there: at most one of them stands.
+    pub(crate) deleting: Vec<Lineage>,
 }
 
 /// A push on its way: it may stand or not.
@@ -29,8 +31,8 @@ pub(crate) struct SyncRow {
 pub(crate) struct Sent {
     /// The highest counter of this device's author in it.
     pub(crate) counter: u32,
-    /// The tip of the checksum chain that it would make.
-    pub(crate) tip: [u8; 8],
+    /// The life of the stored dataset that it belongs to, perhaps begun by it.
+    pub(crate) lineage: Lineage,
     /// Objects created here that nobody had seen before it, by creator and generation.
     pub(crate) made: Vec<OpId>,
 }
@@ -54,36 +56,50 @@ pub enum RowError {
 struct Form {
     version: u32,
     actor: String,
+    #[serde(default)]
+    own: u32,
     count: SyncCount,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lineage: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sent: Vec<SentForm>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    deleting: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deleting: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SentForm {
     counter: u32,
-    tip: String,
+    lineage: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     made: Vec<(String, u32)>,
 }
 
 impl SyncRow {
     pub(crate) const fn new(actor: Actor) -> Self {
-        Self { actor, count: SyncCount::ZERO, lineage: None, sent: Vec::new(), deleting: None }
+        Self {
+            actor,
+            own: 0,
+            count: SyncCount::ZERO,
+            lineage: None,
+            sent: Vec::new(),
+            deleting: Vec::new(),
+        }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let form = Form {
             version: VERSION,
             actor: hex(self.actor.to_bytes()),
+            own: self.own,
             count: self.count,
             lineage: self.lineage.map(|lineage| hex(lineage.to_bytes())),
             sent: self.sent.iter().map(SentForm::of).collect(),
-            deleting: self.deleting.map(|lineage| hex(lineage.to_bytes())),
+            deleting: self
+                .deleting
+                .iter()
+                .map(|lineage| hex(lineage.to_bytes()))
+                .collect(),
         };
         serde_json::to_vec(&form).expect("a form of texts and numbers is JSON")
     }
@@ -93,30 +109,57 @@ impl SyncRow {
         if form.version != VERSION {
             return Err(RowError::Version(form.version));
         }
-        let lineage = |text: Option<String>| {
-            text.map(|text| unhex(&text).map(Lineage::from_bytes)).transpose()
-        };
+        let lineage = |text: &String| unhex(text).map(Lineage::from_bytes);
         Ok(Self {
             actor: Actor::from_bytes(unhex(&form.actor)?),
+            own: form.own,
             count: form.count,
-            lineage: lineage(form.lineage)?,
-            sent: form.sent.into_iter().map(SentForm::read).collect::<Result<_, _>>()?,
-            deleting: lineage(form.deleting)?,
+            lineage: form.lineage.as_ref().map(lineage).transpose()?,
+            sent: form
+                .sent
+                .into_iter()
+                .map(SentForm::read)
+                .collect::<Result<_, _>>()?,
+            deleting: form
+                .deleting
+                .iter()
+                .map(lineage)
+                .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Gives later edits another author.
+    pub(crate) fn rename(&mut self, actor: Actor) {
+        self.actor = actor;
+        self.own = 0;
+        self.sent.clear();
     }
 }
 
 impl SentForm {
     fn of(sent: &Sent) -> Self {
-        let made = sent.made.iter().map(|id| (hex(id.actor.to_bytes()), id.counter)).collect();
-        Self { counter: sent.counter, tip: hex(sent.tip), made }
+        let made = sent
+            .made
+            .iter()
+            .map(|id| (hex(id.actor.to_bytes()), id.counter))
+            .collect();
+        Self {
+            counter: sent.counter,
+            lineage: hex(sent.lineage.to_bytes()),
+            made,
+        }
     }
 
     fn read(self) -> Result<Sent, RowError> {
-        let made = self.made.iter().map(|(actor, counter)| {
-            Ok(OpId::new(*counter, Actor::from_bytes(unhex(actor)?)))
-        });
-        Ok(Sent { counter: self.counter, tip: unhex(&self.tip)?, made: made.collect::<Result<_, _>>()? })
+        let made = self
+            .made
+            .iter()
+            .map(|(actor, counter)| Ok(OpId::new(*counter, Actor::from_bytes(unhex(actor)?))));
+        Ok(Sent {
+            counter: self.counter,
+            lineage: Lineage::from_bytes(unhex(&self.lineage)?),
+            made: made.collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -137,16 +180,25 @@ mod tests {
     #[test]
     fn row_reads_back() {
         let mut row = SyncRow::new(Actor::random([7; 8]));
-        row.count = SyncCount::try_from(12).unwrap();
+        row.count = SyncCount::from(12);
         row.lineage = Some(Lineage::from_bytes([0, 1, 2, 3, 4, 5, 6, 255]));
-        row.sent = vec![Sent { counter: 9, tip: [8; 8], made: vec![OpId::new(1, Actor::derived(&[b"a"]))] }];
-        row.deleting = row.lineage;
+        row.own = 8;
+        let made = vec![OpId::new(1, Actor::derived(&[b"a"]))];
+        row.sent = vec![Sent {
+            counter: 9,
+            lineage: Lineage::from_bytes([8; 8]),
+            made,
+        }];
+        row.deleting = row.lineage.into_iter().collect();
         assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);
     }
 
     #[test]
     fn damaged_or_later_row_is_refused() {
-        assert!(matches!(SyncRow::decode(b"{"), Err(RowError::Unreadable(_))));
+        assert!(matches!(
+            SyncRow::decode(b"{"),
+            Err(RowError::Unreadable(_))
+        ));
         let later = br#"{"version":2,"actor":"0707070707070707","count":0}"#;
         assert!(matches!(SyncRow::decode(later), Err(RowError::Version(2))));
         let odd = br#"{"version":1,"actor":"+707070707070707","count":0}"#;

@@ -14,8 +14,8 @@ use std::time::Duration;
 use driftless_document::{Actor, Edit};
 use driftless_record::{Lineage, ReadError, Stored, Wrote};
 use driftless_wire::{
-    DeleteDatasetRequest, IdentityId, ListRecordsRequest, ListRecordsResponse, Record, RecordPatch, SyncCount,
-    SyncSessionToken, Timestamp, UpdateRecordsRequest, UpdateRecordsResponse,
+    DeleteDatasetRequest, IdentityId, ListRecordsRequest, ListRecordsResponse, Record, RecordPatch,
+    SyncCount, SyncSessionToken, Timestamp, UpdateRecordsRequest, UpdateRecordsResponse,
 };
 
 use crate::commit::Commit;
@@ -101,7 +101,7 @@ pub struct Summary {
     pub began_anew: bool,
     /// What was stored was damaged and is whole again.
     pub repaired: bool,
-    /// The dataset was deleted at the service, as was asked for here.
+    /// What was deleted here is deleted at the service now, by this session or by somebody before it.
     pub deleted: bool,
     /// The joined state does not fit: it is durable here and readable, nothing was pushed.
     pub full: Option<Size>,
@@ -136,14 +136,24 @@ pub enum SessionError {
 pub(crate) struct Session {
     identity: IdentityId,
     draws: Draws,
+    pub(crate) phase: Phase,
     pub(crate) list: Listing,
     pub(crate) unknown: u32,
     pub(crate) relists: u32,
     pub(crate) token: Option<SyncSessionToken>,
     /// The DatasetSyncCount of the last whole list.
     pub(crate) listed: SyncCount,
-    pub(crate) in_flight: Option<InFlight>,
     pub(crate) summary: Summary,
+}
+
+/// What a session waits for.
+#[derive(Debug, Default)]
+pub(crate) enum Phase {
+    #[default]
+    Listing,
+    Updating(Box<InFlight>),
+    Deleting,
+    Waiting,
 }
 
 /// A list of which some pages have come.
@@ -178,7 +188,9 @@ impl Draws {
     fn bytes(&mut self) -> [u8; 8] {
         self.drawn += 1;
         let hash = blake3::keyed_hash(&self.seed, &self.drawn.to_le_bytes());
-        hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes")
+        hash.as_bytes()[..8]
+            .try_into()
+            .expect("a hash has 32 bytes")
     }
 }
 
@@ -194,27 +206,40 @@ impl Session {
     /// Returns a wait between a tenth and the whole of `base` doubled so often: devices that collided part again.
     pub(crate) fn jitter(&mut self, base: Duration, doubled: u32) -> Duration {
         let most = base.saturating_mul(1 << doubled.min(8));
-        let part = u32::from(u16::from_le_bytes([self.draws.bytes()[0], self.draws.bytes()[1]]));
-        most / 10 + most.mul_f64(0.9 * f64::from(part) / f64::from(u16::MAX))
+        let [low, high, ..] = self.draws.bytes();
+        let part = f64::from(u16::from_le_bytes([low, high])) / f64::from(u16::MAX);
+        most.mul_f64(0.1 + 0.9 * part)
     }
 }
 
 impl Replica {
     /// Takes one input. `now` goes into the patches as the device's date, which nobody compares.
     ///
-    /// An input that the session does not wait for is ignored: it belongs to one that was abandoned.
+    /// An answer of another kind than the session waits for is ignored. Whoever abandons a session keeps its later answers
+    /// from the next one, which could not tell them from its own.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
-        match (self.session.take(), input) {
-            (_, Input::Begin(seed)) => self.begin(seed),
-            (None, _) => {}
-            (Some(session), Input::Listed(answer)) => self.on_listed(session, now, answer),
-            (Some(session), Input::Updated(answer)) => self.on_updated(session, answer),
-            (Some(session), Input::Deleted(answer)) => self.on_deleted(session, answer),
-            (Some(session), Input::Waited) => {
+        if let Input::Begin(seed) = input {
+            return self.begin(seed);
+        }
+        let Some(mut session) = self.session.take() else {
+            return;
+        };
+        match (std::mem::take(&mut session.phase), input) {
+            (Phase::Listing, Input::Listed(answer)) => self.on_listed(session, now, answer),
+            (Phase::Updating(in_flight), Input::Updated(answer)) => {
+                self.on_updated(session, *in_flight, answer);
+            }
+            (Phase::Deleting, Input::Deleted(answer)) => self.on_deleted(session, answer),
+            (Phase::Waiting, Input::Waited) => {
                 let often = session.summary.conflicts + session.unknown > 1;
-                let since = if often { SyncCount::ZERO } else { self.row.count };
+                let since = if often {
+                    SyncCount::ZERO
+                } else {
+                    self.row.count
+                };
                 self.list(session, since);
             }
+            (phase, _) => self.session = Some(Session { phase, ..session }),
         }
     }
 
@@ -224,31 +249,32 @@ impl Replica {
         self.outputs.pop_front()
     }
 
-    /// Drops a session that runs, at whatever point; the next one lists again.
+    /// Drops a session that runs, once its outputs are drained, at whatever point; the next one lists again.
     pub fn abandon(&mut self) {
         self.session = None;
         self.outputs.clear();
     }
 
     fn begin(&mut self, seed: [u8; 32]) {
-        self.outputs.clear();
+        self.abandon();
         let Some(identity) = self.identity().cloned() else {
-            self.outputs.push_back(Output::Done(Err(SessionError::NoIdentity)));
+            self.outputs
+                .push_back(Output::Done(Err(SessionError::NoIdentity)));
             return;
         };
         let session = Session {
             identity,
             draws: Draws { seed, drawn: 0 },
+            phase: Phase::Listing,
             list: Listing::default(),
             unknown: 0,
             relists: 0,
             token: None,
             listed: SyncCount::ZERO,
-            in_flight: None,
             summary: Summary::default(),
         };
-        let since = if self.row.deleting.is_some() { SyncCount::ZERO } else { self.row.count };
-        self.list(session, since);
+        // While a deletion is pending, the count is 0.
+        self.list(session, self.row.count);
     }
 
     pub(crate) fn finish(&mut self, session: Session) {
@@ -259,7 +285,14 @@ impl Replica {
         self.outputs.push_back(Output::Done(Err(error)));
     }
 
-    pub(crate) fn ask_list(&mut self, session: &Session, next_token: Option<String>) {
+    /// Puts out a commit; each one of a session brings the sync row along.
+    pub(crate) fn keep(&mut self, mut commit: Commit) {
+        commit.sync = Some(self.row.encode());
+        self.is_new = false;
+        self.outputs.push_back(Output::Commit(commit));
+    }
+
+    pub(crate) fn ask_list(&mut self, session: Session, next_token: Option<String>) {
         self.outputs.push_back(Output::List(ListRecordsRequest {
             identity_pool_id: self.pool.clone(),
             identity_id: session.identity.clone(),
@@ -269,13 +302,17 @@ impl Replica {
             max_results: Some(driftless_wire::limits::RECORDS_PER_PAGE),
             sync_session_token: None,
         }));
+        self.session = Some(Session {
+            phase: Phase::Listing,
+            ..session
+        });
     }
 
     pub(crate) fn ask_update(
         &mut self,
-        session: &Session,
+        session: Session,
         token: SyncSessionToken,
-        record_patches: Vec<RecordPatch>,
+        in_flight: InFlight,
     ) {
         self.outputs.push_back(Output::Update(UpdateRecordsRequest {
             identity_pool_id: self.pool.clone(),
@@ -283,15 +320,31 @@ impl Replica {
             dataset_name: self.key.name().clone(),
             sync_session_token: token,
             device_id: None,
-            record_patches,
+            record_patches: in_flight.patches.clone(),
         }));
+        self.session = Some(Session {
+            phase: Phase::Updating(Box::new(in_flight)),
+            ..session
+        });
     }
 
-    pub(crate) fn ask_delete(&mut self, session: &Session) {
+    pub(crate) fn ask_delete(&mut self, session: Session) {
         self.outputs.push_back(Output::Delete(DeleteDatasetRequest {
             identity_pool_id: self.pool.clone(),
             identity_id: session.identity.clone(),
             dataset_name: self.key.name().clone(),
         }));
+        self.session = Some(Session {
+            phase: Phase::Deleting,
+            ..session
+        });
+    }
+
+    pub(crate) fn wait(&mut self, session: Session, wait: Duration) {
+        self.outputs.push_back(Output::Wait(wait));
+        self.session = Some(Session {
+            phase: Phase::Waiting,
+            ..session
+        });
     }
 }

@@ -6,8 +6,9 @@
 use driftless_record::is_reserved;
 use driftless_wire::{RecordKey, UpdateRecordsResponse};
 
+use crate::commit::Commit;
 use crate::replica::Replica;
-use crate::session::{InFlight, Output, Session};
+use crate::session::{InFlight, Session};
 
 impl Replica {
     pub(crate) fn settle(
@@ -24,25 +25,35 @@ impl Replica {
         let only_sent = answer
             .records
             .iter()
-            .all(|record| !is_reserved(record.key.as_str()) || patched(&record.key).is_some());
+            .all(|record| match patched(&record.key) {
+                Some(patch) => patch.value == record.value,
+                None => !is_reserved(record.key.as_str()),
+            });
         if !as_sent || !only_sent {
             // What came is listed again with the rest, so that mirror and count stay of one moment.
             return self.relist(session);
         }
         let newest = answer.records.iter().map(|record| record.sync_count).max();
-        let mut commit = self.new_commit();
+        let mut commit = Commit::new(self.key.clone());
         self.mirror_records(answer.records, &mut commit);
         if newest == Some(session.listed.next()) {
             self.row.count = session.listed.next();
         }
-        session.summary.repaired |= self.stored.as_ref().is_some_and(|stored| stored.needs_repair());
+        session.summary.repaired |= self
+            .stored
+            .as_ref()
+            .is_some_and(|stored| stored.needs_repair());
         session.summary.wrote = Some(in_flight.wrote);
         session.summary.changed_there.extend(in_flight.keys);
         self.row.lineage = Some(in_flight.stored.lineage());
+        self.row.own = self
+            .row
+            .own
+            .max(in_flight.stored.state().seen_from(self.row.actor));
         self.row.sent.clear();
         self.stored = Some(in_flight.stored);
-        commit.sync = Some(self.row.encode());
-        self.outputs.push_back(Output::Commit(commit));
+        self.listed_beyond = None;
+        self.keep(commit);
         self.finish(session);
     }
 }

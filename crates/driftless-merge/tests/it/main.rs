@@ -1,0 +1,11 @@
+//! The engine through its public API, between devices and a real server core without IO.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may panic, and so may what only tests call"
+)]
+
+mod chaos;
+mod life;
+mod push;
+mod recovery;
+mod world;

@@ -1,0 +1,514 @@
+//! Pushes: how many requests a session takes, races, unknown outcomes, room, and servers that cannot be trusted.
+
+use std::collections::BTreeMap;
+
+use driftless_document::Value;
+use driftless_merge::{Failure, Input, Operation, Output, RefusedEdit, SessionError};
+use driftless_record::Limits;
+use driftless_wire::{ListRecordsResponse, Record, SyncCount};
+
+use crate::world::{Fault, World};
+
+#[test]
+fn requests_are_one_without_a_change_and_two_with_a_push() {
+    let mut world = World::new(2);
+    assert_eq!(world.sync(1), 1, "nothing anywhere");
+    world.put(0, "a", 1);
+    assert_eq!(world.sync(0), 2);
+    assert_eq!(world.sync(0), 1);
+    assert_eq!(world.sync(1), 1, "a device that has nothing of its own");
+    world.put(1, "b", 2);
+    assert_eq!(world.sync(1), 2);
+    assert_eq!(world.sync(0), 1);
+    world.settle();
+}
+
+#[test]
+fn what_looks_the_same_everywhere_is_not_unsynced() {
+    let mut world = World::new(1);
+    world.put(0, "a", 1);
+    assert!(world.devices[0].replica.has_unsynced());
+    world.restart(0);
+    assert!(world.devices[0].replica.has_unsynced());
+    world.remove(0, "a");
+    assert_eq!(
+        world.sync(0),
+        1,
+        "a key that came and went before anybody knew"
+    );
+    assert!(!world.devices[0].replica.has_unsynced());
+    world.put(0, "a", 1);
+    world.sync(0);
+    world.remove(0, "a");
+    assert!(world.devices[0].replica.has_unsynced());
+    world.settle();
+}
+
+#[test]
+fn edit_made_between_list_and_push_waits_for_the_next_session() {
+    let mut world = World::new(2);
+    world.put(0, "a", 1);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.put(0, "b", 2);
+    world.finish(0);
+    assert!(world.devices[0].replica.has_unsynced());
+    assert!(world.stored_state().unwrap().get("b").is_none());
+    world.settle();
+    assert_eq!(world.state(1).get("b"), Some(Value::from(2)));
+}
+
+#[test]
+fn push_that_had_landed_is_not_sent_again() {
+    let mut world = World::new(2);
+    world.increment(0, "count", 1);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::LostAfter);
+    assert!(matches!(world.devices[0].pending, Some(Output::Wait(_))));
+    assert_eq!(world.finish(0), 3, "list, push, list");
+    world.settle();
+    assert_eq!(
+        world.devices[1].replica.document().counter("count"),
+        Some(1)
+    );
+}
+
+#[test]
+fn push_that_had_landed_before_a_crash_is_known_again() {
+    let mut world = World::new(2);
+    world.increment(0, "count", 1);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    let actor = world.devices[0].replica.document().actor();
+    world.answer_and_crash(0, Fault::Nothing, 0);
+    world.increment(0, "count", 10);
+    world.sync(1);
+    world.increment(1, "count", 100);
+    world.settle();
+    assert_eq!(
+        world.devices[0].replica.document().actor(),
+        actor,
+        "it is no copy"
+    );
+    assert_eq!(
+        world.devices[0].replica.document().counter("count"),
+        Some(111)
+    );
+    world.check_reference();
+}
+
+#[test]
+fn eight_lost_races_end_a_session() {
+    let mut world = World::new(2);
+    world.put(0, "a", 0);
+    world.begin(0);
+    let mut races = 0;
+    while world.devices[0].outcome.is_none() {
+        if let Some(Output::Update(_)) = world.devices[0].pending {
+            world.put(1, "b", races);
+            world.sync(1);
+            races += 1;
+        }
+        world.answer(0, Fault::Nothing);
+    }
+    assert!(matches!(world.error(0), SessionError::Contended));
+    assert_eq!(races, 8);
+    assert!(world.devices[0].replica.has_unsynced());
+    world.settle();
+}
+
+#[test]
+fn second_conflict_lists_everything() {
+    let mut world = World::new(2);
+    world.put(0, "first", 0);
+    world.sync(0);
+    world.put(0, "a", 0);
+    world.begin(0);
+    for from in [false, true] {
+        world.answer(0, Fault::Nothing);
+        world.put(1, "b", from);
+        world.sync(1);
+        world.answer(0, Fault::Nothing);
+        assert!(matches!(world.devices[0].pending, Some(Output::Wait(_))));
+        world.answer(0, Fault::Nothing);
+        let Some(Output::List(list)) = &world.devices[0].pending else {
+            unreachable!()
+        };
+        assert_eq!(list.last_sync_count.is_none(), from);
+    }
+    world.finish(0);
+    assert_eq!(world.summary(0).conflicts, 2);
+    world.settle();
+}
+
+#[test]
+fn unknown_outcomes_do_not_pile_up() {
+    let mut world = World::new(1);
+    world.put(0, "a", 1);
+    for _ in 0..5 {
+        world.begin(0);
+        while world.devices[0].outcome.is_none() {
+            let is_push = matches!(world.devices[0].pending, Some(Output::Update(_)));
+            world.answer(
+                0,
+                if is_push {
+                    Fault::LostBefore
+                } else {
+                    Fault::Nothing
+                },
+            );
+        }
+        assert!(matches!(world.error(0), SessionError::Request));
+    }
+    let row = world.devices[0].disk.rows.sync.clone().unwrap();
+    assert!(row.len() < 400, "{}", String::from_utf8_lossy(&row));
+    world.settle();
+}
+
+#[test]
+fn count_does_not_pass_over_a_write_between_list_and_push() {
+    let mut world = World::new(2);
+    world.put(0, "a", 1);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.put_plain("plain", "between");
+    world.finish(0);
+    world.begin(0);
+    let Some(Output::List(list)) = &world.devices[0].pending else {
+        unreachable!()
+    };
+    assert!(
+        list.last_sync_count.is_none(),
+        "the plain record has not been listed"
+    );
+    world.finish(0);
+    assert!(
+        world.devices[0]
+            .disk
+            .rows
+            .records
+            .keys()
+            .any(|key| key.as_str() == "plain")
+    );
+    world.settle();
+}
+
+#[test]
+fn pages_are_one_list() {
+    let mut world = World::new(2);
+    world.page = Some(1);
+    for number in 0..4 {
+        world.put(0, &format!("k{number}"), number);
+        world.sync(0);
+    }
+    world.begin(1);
+    world.answer(1, Fault::Nothing);
+    // A push between two pages belongs to another moment.
+    world.put(0, "late", 1);
+    world.sync(0);
+    world.finish(1);
+    assert_eq!(world.state(1).get("late"), Some(Value::from(1)));
+    world.settle();
+}
+
+#[test]
+fn lists_that_never_agree_end_a_session() {
+    let mut world = World::new(1);
+    world.put(0, "a", 1);
+    world.begin(0);
+    for number in 1..100_u32 {
+        let Some(Output::List(_)) = world.devices[0].pending.take() else {
+            break;
+        };
+        let mut page = page(Vec::new(), number);
+        page.next_token = Some("more".to_owned());
+        world.input(0, Input::Listed(Ok(page)), usize::MAX);
+    }
+    assert!(matches!(world.error(0), SessionError::Answer(_)));
+}
+
+#[test]
+fn endless_list_ends_a_session() {
+    let mut world = World::new(1);
+    world.begin(0);
+    for _ in 0..1_000 {
+        let Some(Output::List(_)) = world.devices[0].pending.take() else {
+            break;
+        };
+        let mut page = page(Vec::new(), 1);
+        page.next_token = Some("more".to_owned());
+        world.input(0, Input::Listed(Ok(page)), usize::MAX);
+    }
+    assert!(matches!(world.error(0), SessionError::Answer(_)));
+}
+
+#[test]
+fn huge_list_is_refused_and_nothing_of_it_kept() {
+    let mut world = World::new(1);
+    world.limits = Limits::default().with_dataset_bytes(10_000);
+    world.restart(0);
+    world.begin(0);
+    world.devices[0].pending = None;
+    let records = (0..100)
+        .map(|number| record(&format!("k{number}"), &"x".repeat(1_000)))
+        .collect();
+    world.input(0, Input::Listed(Ok(page(records, 1))), usize::MAX);
+    assert!(matches!(world.error(0), SessionError::Answer(_)));
+    assert!(world.devices[0].disk.rows.records.is_empty());
+}
+
+#[test]
+fn later_format_is_refused_and_left_alone() {
+    let mut world = World::new(2);
+    world.put(0, "a", 1);
+    world.sync(0);
+    let later = later_version(&world.records());
+    world.rewrite(|record| {
+        record
+            .key
+            .as_str()
+            .ends_with("head")
+            .then(|| Some(later.clone()))
+    });
+    let before = world.records();
+    for device in 0..2 {
+        world.put(device, "b", 2);
+        world.sync(device);
+        assert!(matches!(world.error(device), SessionError::Stored(_)));
+        world.restart(device);
+        world.sync(device);
+        assert!(matches!(world.error(device), SessionError::Stored(_)));
+        assert!(world.devices[device].replica.has_unsynced());
+    }
+    assert_eq!(world.records(), before);
+}
+
+#[test]
+fn spoilt_frames_are_repaired() {
+    let mut world = World::new(2);
+    world.put(0, "a", 1);
+    world.sync(0);
+    world.put(0, "b", 2);
+    world.sync(0);
+    world.sync(1);
+    world.rewrite(|record| {
+        record
+            .key
+            .as_str()
+            .contains(".base.")
+            .then(|| Some("spoilt".to_owned()))
+    });
+    world.sync(1);
+    assert!(world.summary(1).repaired);
+    world.settle();
+    assert_eq!(world.state(0).keys().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn value_that_a_lambda_changed_is_not_believed() {
+    let mut world = World::new(2);
+    world.put(0, "a", 1);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::Lambda);
+    world.finish(0);
+    assert!(world.devices[0].outcome.as_ref().unwrap().is_ok());
+    world.settle();
+}
+
+#[test]
+fn lambda_that_spoils_every_push_ends_a_session() {
+    let mut world = World::new(1);
+    world.put(0, "a", 1);
+    world.begin(0);
+    let mut answers = 0;
+    while world.answer(0, Fault::Lambda) {
+        answers += 1;
+        assert!(answers < 50);
+    }
+    assert!(matches!(world.error(0), SessionError::Answer(_)));
+    world.settle();
+}
+
+/// Another value behind the one that was sent, in one answer.
+#[test]
+fn answer_with_two_values_of_one_record_is_not_believed() {
+    let mut world = World::new(1);
+    world.put(0, "a", 1);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    let Some(Output::Update(update)) = world.devices[0].pending.take() else {
+        unreachable!()
+    };
+    let shown = |patch: &driftless_wire::RecordPatch| {
+        record(patch.key.as_str(), patch.value.as_ref().unwrap())
+    };
+    let mut records: Vec<Record> = update.record_patches.iter().map(shown).collect();
+    records.push(record("_driftless.head", "another"));
+    world.input(
+        0,
+        Input::Updated(Ok(driftless_wire::UpdateRecordsResponse { records })),
+        usize::MAX,
+    );
+    assert!(matches!(world.devices[0].pending, Some(Output::List(_))));
+    assert!(world.devices[0].disk.rows.records.is_empty());
+    world.finish(0);
+    world.settle();
+}
+
+#[test]
+fn full_dataset_takes_removals_and_then_fits_again() {
+    let limits = Limits::default().with_dataset_bytes(4_000);
+    let mut world = World::new(2);
+    world.limits = limits;
+    (0..2).for_each(|device| world.restart(device));
+    // Each device alone keeps to the limit; together they do not.
+    for device in 0..2 {
+        for number in 0..12_u64 {
+            world.put(
+                device,
+                &format!("{device}.{number}"),
+                noise(device as u64 * 100 + number),
+            );
+        }
+    }
+    world.sync(0);
+    world.sync(1);
+    let size = world.summary(1).full.unwrap();
+    assert!(size.live > size.refused_above);
+    assert!(world.devices[1].replica.has_unsynced());
+    assert_eq!(world.state(1).keys().count(), 24, "the join stays");
+    world.restart(1);
+    let refused = world.try_edit(
+        1,
+        Operation::Put(BTreeMap::from([("more".to_owned(), 1.into())])),
+    );
+    assert!(matches!(refused, Err(RefusedEdit::Full { .. })));
+    (0..12).for_each(|number| world.remove(1, &format!("0.{number}")));
+    world.settle();
+    assert_eq!(world.state(0).keys().count(), 12);
+}
+
+/// Whatever was accepted alone can be pushed, plain records beside it included.
+#[test]
+fn accepted_edits_fit() {
+    for beside in [0, 1_000] {
+        let mut world = World::new(1);
+        world.limits = Limits::default().with_dataset_bytes(4_000);
+        world.restart(0);
+        if beside > 0 {
+            world.put_plain("plain", &"x".repeat(beside));
+            world.sync(0);
+        }
+        let mut number = 0;
+        while world
+            .try_edit(
+                0,
+                Operation::Put(BTreeMap::from([(
+                    format!("k{number}"),
+                    noise(number).into(),
+                )])),
+            )
+            .is_ok()
+        {
+            number += 1;
+        }
+        world.sync(0);
+        assert_eq!(world.summary(0).full, None, "{number} keys");
+        world.settle();
+    }
+}
+
+#[test]
+fn accepted_edits_inflate_to_no_more_than_readers_take() {
+    let mut world = World::new(1);
+    world.limits = Limits::default().with_dataset_bytes(20_000);
+    world.restart(0);
+    let value = "a".repeat(1_500);
+    let mut number = 0;
+    while world
+        .try_edit(
+            0,
+            Operation::Put(BTreeMap::from([(
+                format!("k{number}"),
+                value.as_str().into(),
+            )])),
+        )
+        .is_ok()
+    {
+        number += 1;
+    }
+    assert!(number > 10, "deflated, they are short: {number}");
+    world.sync(0);
+    assert_eq!(world.summary(0).full, None);
+    world.settle();
+}
+
+#[test]
+fn refused_request_ends_the_session_and_keeps_the_edits() {
+    let mut world = World::new(1);
+    world.put(0, "a", 1);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::Refused);
+    assert!(matches!(world.error(0), SessionError::Request));
+    world.begin(0);
+    world.devices[0].pending = None;
+    world.input(0, Input::Listed(Err(Failure::NoSuchSyncCount)), usize::MAX);
+    assert!(
+        matches!(world.error(0), SessionError::Request),
+        "0 is always a count"
+    );
+    world.settle();
+}
+
+fn record(key: &str, value: &str) -> Record {
+    Record {
+        key: key.to_owned().try_into().unwrap(),
+        value: Some(value.to_owned()),
+        sync_count: SyncCount::from(1),
+        last_modified_date: None,
+        last_modified_by: None,
+        device_last_modified_date: None,
+    }
+}
+
+fn page(records: Vec<Record>, count: u32) -> ListRecordsResponse {
+    ListRecordsResponse {
+        count: records.len() as i64,
+        records,
+        next_token: None,
+        dataset_sync_count: SyncCount::from(count),
+        last_modified_by: None,
+        merged_dataset_names: Vec::new(),
+        dataset_exists: true,
+        dataset_deleted_after_requested_sync_count: false,
+        sync_session_token: None,
+    }
+}
+
+/// Text that does not deflate.
+fn noise(mut number: u64) -> String {
+    let digit = |_| {
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + (number >> 33) as u8 % 90)
+    };
+    (0..150).map(digit).collect()
+}
+
+/// Returns the head as a version 2 of the format might write it: the magic, the version and a right checksum.
+fn later_version(records: &[Record]) -> String {
+    let head = records
+        .iter()
+        .find(|record| record.key.as_str().ends_with("head"))
+        .unwrap();
+    let mut bytes = z85::decode(head.value.as_ref().unwrap()).unwrap();
+    let covered = bytes.len() - 8;
+    bytes[1] = (bytes[1] & 0x0f) | 0x20;
+    let checksum = blake3::hash(&bytes[..covered]);
+    bytes[covered..].copy_from_slice(&checksum.as_bytes()[..8]);
+    z85::encode(bytes)
+}

@@ -1,0 +1,711 @@
+//! A small world without IO: devices with disks in memory, the server's core, and a reference that merges every edit.
+//!
+//! A session goes on one request at a time, so that sessions of several devices interleave, and each answer may have its
+//! fault. Nothing is random: whoever drives the world decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use driftless_document::{Actor, Reference, Scalar, State};
+use driftless_merge::{
+    Commit, DatasetKey, Failure, Input, LocalEdit, Operation, Output, Owner, Recovered,
+    RefusedEdit, Replica, SessionError, Summary,
+};
+use driftless_record::{Limits, is_reserved};
+use driftless_server::{
+    Address, Caller, Live, MemoryStorage, Owner as ServerOwner, Push, Selection, Service, Storage,
+    StorageError, Swap, View,
+};
+use driftless_wire::{
+    ApiError, DatasetName, ErrorCode, ListRecordsRequest, ListRecordsResponse, Op, Record,
+    RecordPatch, Request, Response, SyncCount, Timestamp, UpdateRecordsRequest,
+};
+
+/// What goes wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Nothing,
+    /// The request never arrives, and nobody knows.
+    LostBefore,
+    /// The answer never arrives.
+    LostAfter,
+    /// Only the patches whose bit is set are applied, and the answer never arrives.
+    Torn(u8),
+    /// A Lambda spoils the last of the records that are written.
+    Lambda,
+    /// The server refuses it for good.
+    Refused,
+}
+
+/// The rows of one dataset, as a store keeps them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) rows: Recovered,
+    document: Option<Vec<u8>>,
+}
+
+impl Disk {
+    pub(crate) fn keep(&mut self, commit: Commit) {
+        if let Some(snapshot) = commit.snapshot {
+            self.rows.deltas.clear();
+            self.rows.state = Some(snapshot.state);
+            self.document = snapshot.document;
+        }
+        self.rows.deltas.extend(commit.deltas);
+        if commit.forget_records {
+            self.rows.records.clear();
+        }
+        for (key, record) in commit.records {
+            match record {
+                Some(record) => self.rows.records.insert(key, record),
+                None => self.rows.records.remove(&key),
+            };
+        }
+        self.rows.sync = commit.sync.or(self.rows.sync.take());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == Recovered::default()
+    }
+}
+
+pub(crate) struct Device {
+    pub(crate) replica: Replica,
+    pub(crate) disk: Disk,
+    /// What the session waits for.
+    pub(crate) pending: Option<Output>,
+    pub(crate) outcome: Option<Result<Summary, SessionError>>,
+    pub(crate) requests: usize,
+}
+
+pub(crate) struct World {
+    pub(crate) devices: Vec<Device>,
+    /// `None` where ids stand for two edits, or edits for nothing any more.
+    pub(crate) reference: Option<Reference>,
+    pub(crate) limits: Limits,
+    pub(crate) page: Option<u32>,
+    service: Service,
+    storage: Arc<Journal>,
+    /// Every root key that was ever on its way to the server.
+    pub(crate) published: BTreeSet<String>,
+    /// Keys that a deletion may have taken.
+    pub(crate) lost: BTreeSet<String>,
+    pub(crate) markers: Vec<String>,
+    is_replaced: bool,
+    drawn: u64,
+}
+
+pub(crate) fn key() -> DatasetKey {
+    DatasetKey::new(
+        Owner::Identity("us-east-1:0b".parse().unwrap()),
+        "notes".parse().unwrap(),
+    )
+}
+
+impl World {
+    pub(crate) fn new(devices: usize) -> Self {
+        let storage = Arc::new(Journal::default());
+        let service = Service::new(storage.clone(), [7; 32], [8; 32]);
+        let mut world = Self {
+            devices: Vec::new(),
+            reference: Some(Reference::new()),
+            limits: Limits::default(),
+            page: None,
+            service,
+            storage,
+            published: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            markers: Vec::new(),
+            is_replaced: false,
+            drawn: 0,
+        };
+        (0..devices).for_each(|_| world.join_device(Disk::default()));
+        world
+    }
+
+    /// Adds a device that finds these rows; two that find the same ones are clones.
+    pub(crate) fn join_device(&mut self, disk: Disk) {
+        let replica = self.recover(&disk);
+        self.devices.push(Device {
+            replica,
+            disk,
+            pending: None,
+            outcome: None,
+            requests: 0,
+        });
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000 + self.drawn as i64)
+    }
+
+    pub(crate) fn actor(&mut self) -> Actor {
+        let seed = self.seed();
+        Actor::random(seed[..8].try_into().unwrap())
+    }
+
+    fn seed(&mut self) -> [u8; 32] {
+        self.drawn += 1;
+        let mut seed = [0; 32];
+        let mut x = self.drawn;
+        for part in seed.chunks_mut(8) {
+            // splitmix64, so that actors and lineages look as random as they are.
+            x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            part.copy_from_slice(&(z ^ (z >> 27)).to_be_bytes());
+        }
+        seed
+    }
+
+    fn recover(&mut self, disk: &Disk) -> Replica {
+        let pool = "us-east-1:0a".parse().unwrap();
+        let actor = self.actor();
+        if disk.is_empty() {
+            return Replica::new(key(), pool, self.limits, actor);
+        }
+        Replica::recover(key(), pool, self.limits, disk.rows.clone()).unwrap()
+    }
+
+    /// The process of a device ends, and begins again with what its disk has.
+    pub(crate) fn restart(&mut self, device: usize) {
+        let disk = self.devices[device].disk.clone();
+        let replica = self.recover(&disk);
+        let device = &mut self.devices[device];
+        device.replica = replica;
+        device.pending = None;
+    }
+
+    pub(crate) fn abandon(&mut self, device: usize) {
+        self.devices[device].replica.abandon();
+        self.devices[device].pending = None;
+    }
+
+    fn make(
+        &mut self,
+        device: usize,
+        operation: Operation,
+    ) -> Result<Option<LocalEdit>, RefusedEdit> {
+        self.drawn += 1;
+        let now = self.now();
+        let Device { replica, disk, .. } = &mut self.devices[device];
+        if replica.wants_document()
+            && let Some(document) = &disk.document
+        {
+            replica.attach(document);
+        }
+        replica.edit(operation, now)
+    }
+
+    /// Makes an edit and keeps it.
+    pub(crate) fn try_edit(
+        &mut self,
+        device: usize,
+        operation: Operation,
+    ) -> Result<bool, RefusedEdit> {
+        let made = self.make(device, operation)?;
+        let is_made = made.is_some();
+        if let Some(LocalEdit { commit, edit, .. }) = made {
+            self.devices[device].disk.keep(commit);
+            self.reference
+                .iter_mut()
+                .for_each(|reference| reference.record(&edit));
+        }
+        Ok(is_made)
+    }
+
+    pub(crate) fn edit(&mut self, device: usize, operation: Operation) {
+        self.try_edit(device, operation).unwrap();
+    }
+
+    pub(crate) fn put(&mut self, device: usize, key: &str, value: impl Into<Scalar>) {
+        self.edit(
+            device,
+            Operation::Put(BTreeMap::from([(key.to_owned(), value.into())])),
+        );
+    }
+
+    pub(crate) fn remove(&mut self, device: usize, key: &str) {
+        self.edit(device, Operation::Remove(key.to_owned()));
+    }
+
+    pub(crate) fn increment(&mut self, device: usize, key: &str, by: i64) {
+        self.edit(device, Operation::Increment(key.to_owned(), by));
+    }
+
+    /// Inserts text at the front of a text.
+    pub(crate) fn write(&mut self, device: usize, key: &str, text: &str) {
+        let (key, insert) = (key.to_owned(), text.to_owned());
+        self.edit(
+            device,
+            Operation::SpliceText {
+                key,
+                at: 0,
+                delete: 0,
+                insert,
+            },
+        );
+    }
+
+    /// Makes an edit that the process takes along when it ends before the commit.
+    pub(crate) fn edit_in_vain(&mut self, device: usize, operation: Operation) {
+        drop(self.make(device, operation));
+        self.restart(device);
+    }
+
+    /// Puts a key that nobody else writes and nobody removes.
+    pub(crate) fn mark(&mut self, device: usize) {
+        let marker = format!("m{}", self.markers.len());
+        self.put(device, &marker, true);
+        self.markers.push(marker);
+    }
+
+    pub(crate) fn fold(&mut self, device: usize) {
+        let commit = self.devices[device].replica.fold();
+        self.devices[device].disk.keep(commit);
+    }
+
+    /// Deletes the dataset on a device.
+    pub(crate) fn delete(&mut self, device: usize) {
+        let actor = self.actor();
+        let keys: Vec<String> = self.state(device).keys().map(str::to_owned).collect();
+        self.lost.extend(keys);
+        let commit = self.devices[device].replica.delete(actor);
+        self.devices[device].pending = None;
+        self.devices[device].disk.keep(commit);
+    }
+
+    pub(crate) fn state(&self, device: usize) -> &State {
+        self.devices[device].replica.document().state()
+    }
+
+    pub(crate) fn begin(&mut self, device: usize) {
+        let seed = self.seed();
+        let Device {
+            outcome,
+            requests,
+            pending,
+            ..
+        } = &mut self.devices[device];
+        (*outcome, *requests, *pending) = (None, 0, None);
+        self.input(device, Input::Begin(seed), usize::MAX);
+    }
+
+    /// Gives an input to a device and drains the outputs; the process ends when so many commits are kept.
+    pub(crate) fn input(&mut self, device: usize, input: Input, mut commits: usize) {
+        let now = self.now();
+        let Device {
+            replica,
+            disk,
+            pending,
+            outcome,
+            requests,
+        } = &mut self.devices[device];
+        replica.handle(now, input);
+        while let Some(output) = replica.poll() {
+            // What was written again is told right behind its commit, which is what counts here.
+            if commits == 0 && !matches!(output, Output::Rewrote(_) | Output::Changed(_)) {
+                return self.restart(device);
+            }
+            match output {
+                Output::Commit(commit) => {
+                    disk.keep(commit);
+                    commits -= 1;
+                }
+                Output::Changed(_) => {}
+                Output::Rewrote(edit) => self
+                    .reference
+                    .iter_mut()
+                    .for_each(|reference| reference.record(&edit)),
+                Output::Done(result) => *outcome = Some(result),
+                request => {
+                    *requests += usize::from(!matches!(request, Output::Wait(_)));
+                    assert!(pending.is_none(), "two requests at once");
+                    *pending = Some(request);
+                }
+            }
+        }
+    }
+
+    /// Answers what a session waits for; returns whether it still runs.
+    pub(crate) fn answer(&mut self, device: usize, fault: Fault) -> bool {
+        self.answer_and_crash(device, fault, usize::MAX)
+    }
+
+    /// Answers what a session waits for; the process ends when so many of the commits that follow are kept.
+    pub(crate) fn answer_and_crash(&mut self, device: usize, fault: Fault, commits: usize) -> bool {
+        self.drawn += 1;
+        let Some(pending) = self.devices[device].pending.take() else {
+            return false;
+        };
+        let input = match pending {
+            Output::List(request) => Input::Listed(self.list(request, fault)),
+            Output::Update(request) => {
+                let keys: Vec<String> = self.state(device).keys().map(str::to_owned).collect();
+                self.published.extend(keys);
+                Input::Updated(self.update(request, fault))
+            }
+            Output::Delete(request) => {
+                let request = Request::DeleteDataset(request);
+                let answer = self.exchange(request, fault).map(|_| ());
+                self.lost.extend(self.published.iter().cloned());
+                Input::Deleted(answer)
+            }
+            Output::Wait(_) => Input::Waited,
+            other => unreachable!("{other:?}"),
+        };
+        self.input(device, input, commits);
+        self.devices[device].pending.is_some()
+    }
+
+    fn list(
+        &mut self,
+        mut request: ListRecordsRequest,
+        fault: Fault,
+    ) -> Result<ListRecordsResponse, Failure> {
+        request.max_results = self.page.or(request.max_results);
+        match self.exchange(Request::ListRecords(request), fault)? {
+            Some(Response::ListRecords(answer)) => Ok(answer),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn update(
+        &mut self,
+        mut request: UpdateRecordsRequest,
+        fault: Fault,
+    ) -> Result<driftless_wire::UpdateRecordsResponse, Failure> {
+        match fault {
+            Fault::Torn(bits) => {
+                let mut number = 0;
+                request.record_patches.retain(|_| {
+                    number += 1;
+                    bits & (1 << (number % 8)) != 0
+                });
+            }
+            Fault::Lambda => {
+                if let Some(patch) = request
+                    .record_patches
+                    .iter_mut()
+                    .rfind(|patch| patch.value.is_some())
+                {
+                    patch.value = Some("spoilt".to_owned());
+                }
+            }
+            _ => {}
+        }
+        match self.exchange(Request::UpdateRecords(request), fault)? {
+            Some(Response::UpdateRecords(answer)) => Ok(answer),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn exchange(&mut self, request: Request, fault: Fault) -> Result<Option<Response>, Failure> {
+        match fault {
+            Fault::LostBefore => return Err(Failure::OutcomeUnknown),
+            Fault::Refused => return Err(Failure::Refused),
+            _ => {}
+        }
+        let answer = self.ask(request);
+        match answer {
+            _ if matches!(fault, Fault::LostAfter | Fault::Torn(_)) => Err(Failure::OutcomeUnknown),
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.code == ErrorCode::ResourceNotFound => Ok(None),
+            Err(error) if error.is_no_such_sync_count() => Err(Failure::NoSuchSyncCount),
+            Err(error) if error.code == ErrorCode::ResourceConflict => Err(Failure::Conflict),
+            Err(_) => Err(Failure::Refused),
+        }
+    }
+
+    fn ask(&self, request: Request) -> Result<Response, ApiError> {
+        self.service.handle(request, &Caller::Operator, self.now())
+    }
+
+    /// Runs a session without faults to its end, and returns how many requests it took.
+    pub(crate) fn sync(&mut self, device: usize) -> usize {
+        self.begin(device);
+        self.finish(device)
+    }
+
+    /// Goes on with the session without faults.
+    pub(crate) fn finish(&mut self, device: usize) -> usize {
+        let mut answers = 0;
+        while self.answer(device, Fault::Nothing) {
+            answers += 1;
+            assert!(answers < 100, "the session does not end");
+        }
+        self.devices[device].requests
+    }
+
+    pub(crate) fn summary(&self, device: usize) -> &Summary {
+        self.devices[device]
+            .outcome
+            .as_ref()
+            .unwrap()
+            .as_ref()
+            .unwrap()
+    }
+
+    pub(crate) fn error(&self, device: usize) -> &SessionError {
+        self.devices[device]
+            .outcome
+            .as_ref()
+            .unwrap()
+            .as_ref()
+            .unwrap_err()
+    }
+
+    /// All devices synchronize until nobody pushes; then all must be equal, and what they hold durable.
+    ///
+    /// That another server answers is noticed when what is pushed does not fit, or by a device that lists everything.
+    pub(crate) fn settle(&mut self) {
+        let mut rounds = 0;
+        if std::mem::take(&mut self.is_replaced) {
+            (0..self.devices.len()).for_each(|device| self.mark(device));
+            (0..self.devices.len()).for_each(|device| _ = self.sync(device));
+            self.join_device(Disk::default());
+            self.mark(self.devices.len() - 1);
+            self.sync(self.devices.len() - 1);
+        }
+        loop {
+            let mut is_quiet = true;
+            for device in 0..self.devices.len() {
+                is_quiet &= self.sync(device) == 1;
+                is_quiet &= self.devices[device].outcome.as_ref().unwrap().is_ok();
+            }
+            if is_quiet {
+                break;
+            }
+            rounds += 1;
+            let outcomes: Vec<_> = self.devices.iter().map(|device| &device.outcome).collect();
+            assert!(rounds < 10, "the devices do not come to rest: {outcomes:?}");
+        }
+        self.check_quiet();
+    }
+
+    fn check_quiet(&mut self) {
+        let stored = self.stored_state();
+        for device in 0..self.devices.len() {
+            let disk = self.devices[device].disk.clone();
+            let recovered = (!disk.is_empty()).then(|| self.recover(&disk));
+            let replica = &self.devices[device].replica;
+            let state = replica.document().state();
+            match &stored {
+                Some(stored) => {
+                    assert_eq!(state, stored, "device {device} differs from what is stored")
+                }
+                // What was made and removed before anything was stored leaves a clock, which nobody needs.
+                None => assert!(state.is_blank(), "device {device} holds what is not stored"),
+            }
+            assert!(
+                !replica.has_unsynced(),
+                "device {device} believes that it has something to push"
+            );
+            if let Some(recovered) = recovered {
+                assert_eq!(
+                    recovered.document().state(),
+                    state,
+                    "device {device} recovers another state"
+                );
+                assert_eq!(recovered.lineage(), replica.lineage());
+                assert_eq!(recovered.document().actor(), replica.document().actor());
+                assert!(
+                    !recovered.has_unsynced(),
+                    "device {device} believes it after a restart"
+                );
+            }
+        }
+        for marker in &self.markers {
+            let is_there = self.state(0).get(marker).is_some();
+            assert!(
+                is_there || self.lost.contains(marker),
+                "{marker} was acknowledged and is lost"
+            );
+        }
+    }
+
+    /// Compares values, conflict sets and op ids with the document that merged every edit.
+    pub(crate) fn check_reference(&self) {
+        let (state, reference) = (self.state(0), self.reference.as_ref().unwrap().state());
+        let keys: BTreeSet<&str> = state.keys().chain(reference.keys()).collect();
+        for key in keys {
+            assert_eq!(state.conflicts(key), reference.conflicts(key), "at {key}");
+        }
+    }
+
+    /// Returns the state that the server's records hold.
+    pub(crate) fn stored_state(&self) -> Option<State> {
+        let records = self.records();
+        let values = records
+            .iter()
+            .filter_map(|record| Some((record.key.as_str(), record.value.as_deref()?)));
+        let stored = driftless_record::read(values, &self.limits, None);
+        Some(stored.ok()??.state().clone())
+    }
+
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.whole_list().records
+    }
+
+    fn whole_list(&self) -> ListRecordsResponse {
+        let request = ListRecordsRequest {
+            identity_pool_id: "us-east-1:0a".parse().unwrap(),
+            identity_id: "us-east-1:0b".parse().unwrap(),
+            dataset_name: "notes".parse().unwrap(),
+            last_sync_count: None,
+            next_token: None,
+            max_results: None,
+            sync_session_token: None,
+        };
+        match self.ask(Request::ListRecords(request)).unwrap() {
+            Response::ListRecords(answer) => answer,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// Writes records as an old client does that changes them by a function; `None` leaves a record.
+    pub(crate) fn rewrite(&mut self, mut change: impl FnMut(&Record) -> Option<Option<String>>) {
+        let list = self.whole_list();
+        let patch = |record: &Record| {
+            let value = change(record)?;
+            let op = if value.is_some() {
+                Op::Replace
+            } else {
+                Op::Remove
+            };
+            let (key, sync_count) = (record.key.clone(), record.sync_count);
+            Some(RecordPatch {
+                op,
+                key,
+                value,
+                sync_count,
+                device_last_modified_date: None,
+            })
+        };
+        let patches: Vec<RecordPatch> = list.records.iter().filter_map(patch).collect();
+        self.patch(&list, patches);
+    }
+
+    fn patch(&mut self, list: &ListRecordsResponse, record_patches: Vec<RecordPatch>) {
+        if record_patches.is_empty() {
+            return;
+        }
+        let request = UpdateRecordsRequest {
+            identity_pool_id: "us-east-1:0a".parse().unwrap(),
+            identity_id: "us-east-1:0b".parse().unwrap(),
+            dataset_name: "notes".parse().unwrap(),
+            sync_session_token: list.sync_session_token.clone().unwrap(),
+            device_id: None,
+            record_patches,
+        };
+        self.ask(Request::UpdateRecords(request)).unwrap();
+    }
+
+    /// An old client puts a record of its own.
+    pub(crate) fn put_plain(&mut self, key: &str, value: &str) {
+        let list = self.whole_list();
+        let there = list
+            .records
+            .iter()
+            .find(|record| record.key.as_str() == key);
+        let patch = RecordPatch {
+            op: Op::Replace,
+            key: key.to_owned().try_into().unwrap(),
+            value: Some(value.to_owned()),
+            sync_count: there.map_or(SyncCount::ZERO, |record| record.sync_count),
+            device_last_modified_date: None,
+        };
+        self.patch(&list, vec![patch]);
+    }
+
+    /// An old client removes all reserved records.
+    ///
+    /// The next device repairs them, in the life that it knows; one that knows none begins another, and what was synced goes.
+    pub(crate) fn remove_slots(&mut self) {
+        let mut lives = self.devices.iter().map(|device| device.replica.lineage());
+        let first = lives.next().flatten();
+        if first.is_none() || lives.any(|life| life != first) {
+            self.lost.extend(self.published.iter().cloned());
+        }
+        self.rewrite(|record| {
+            (is_reserved(record.key.as_str()) && record.value.is_some()).then_some(None)
+        });
+    }
+
+    /// The server starts again with what it had after so many of its writes.
+    pub(crate) fn replace_server(&mut self, writes: usize) {
+        self.lost.extend(self.published.iter().cloned());
+        self.is_replaced = true;
+        self.storage = Arc::new(self.storage.until(writes));
+        let seed = self.seed();
+        self.service = Service::new(self.storage.clone(), [7; 32], seed);
+    }
+
+    /// Old clients write until no count of before the replacement can be mistaken for one after it.
+    pub(crate) fn pass_counts(&mut self, writes: usize) {
+        while self.writes() <= writes {
+            self.put_plain("busy", &self.writes().to_string());
+        }
+    }
+
+    /// Returns how many writes the server has taken.
+    pub(crate) fn writes(&self) -> usize {
+        self.storage.log.lock().unwrap().len()
+    }
+}
+
+/// A storage that can be taken back to an earlier moment.
+#[derive(Debug, Default)]
+struct Journal {
+    storage: MemoryStorage,
+    log: Mutex<Vec<(Address, SyncCount, Option<Push>)>>,
+}
+
+impl Journal {
+    fn until(&self, writes: usize) -> Self {
+        let earlier = Self::default();
+        for (address, expected, push) in self.log.lock().unwrap().iter().take(writes) {
+            let done = match push {
+                Some(push) => earlier.append(address, *expected, push),
+                None => earlier.delete(address, *expected),
+            };
+            assert_eq!(done.unwrap(), Swap::Done);
+        }
+        earlier
+    }
+}
+
+impl Storage for Journal {
+    fn read(&self, address: &Address, selection: Selection<'_>) -> Result<View, StorageError> {
+        self.storage.read(address, selection)
+    }
+
+    fn list(
+        &self,
+        owner: &ServerOwner,
+        after: Option<&DatasetName>,
+        limit: usize,
+    ) -> Result<Vec<(DatasetName, Live)>, StorageError> {
+        self.storage.list(owner, after, limit)
+    }
+
+    fn append(
+        &self,
+        address: &Address,
+        expected: SyncCount,
+        push: &Push,
+    ) -> Result<Swap, StorageError> {
+        self.log
+            .lock()
+            .unwrap()
+            .push((address.clone(), expected, Some(push.clone())));
+        self.storage.append(address, expected, push)
+    }
+
+    fn delete(&self, address: &Address, expected: SyncCount) -> Result<Swap, StorageError> {
+        self.log
+            .lock()
+            .unwrap()
+            .push((address.clone(), expected, None));
+        self.storage.delete(address, expected)
+    }
+}
