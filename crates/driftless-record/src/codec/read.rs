@@ -324,12 +324,12 @@ impl<'a> Columns<'a> {
 
     fn object(&mut self, shape: &Shape) -> Result<ObjectDelta, DecodeError> {
         let Some((inserted, deleted)) = shape.sequence else {
-            let mut keys = BTreeMap::new();
-            for _ in 0..shape.places {
-                let key = next(&mut self.keys);
-                keys.insert(key.to_owned(), self.register()?);
-            }
-            return Ok(ObjectDelta::Map(keys));
+            // Built as a whole, since the keys come in order.
+            let keys = (0..shape.places).map(|_| {
+                let key = next(&mut self.keys).to_owned();
+                Ok((key, self.register()?))
+            });
+            return Ok(ObjectDelta::Map(keys.collect::<Result<_, DecodeError>>()?));
         };
         let mut changed = SequenceDelta::default();
         for _ in 0..inserted {

@@ -12,12 +12,15 @@ use crate::codec::{body, push_varint, removed, tag, zigzag};
 pub(super) fn write(delta: &Delta, before: &Clock) -> Vec<u8> {
     let mut writer = Writer::new(delta, before);
     writer.objects(delta);
-    let mut out = writer.actors(delta, before);
+    let added = added_at_root(delta);
+    // Few deltas have totals or times of older values.
+    let has_more = !delta.counts.is_empty() || delta.times.keys().any(|id| !added.contains(id));
+    let mut out = writer.actors(delta, before, has_more);
     writer.columns.append_to(&mut out);
-    writer.times(delta, &mut out);
-    if has_more(delta) {
+    writer.times(delta, &added, &mut out);
+    if has_more {
         writer.counts(delta, &mut out);
-        writer.other_times(delta, &mut out);
+        writer.other_times(delta, &added, &mut out);
     }
     out
 }
@@ -154,7 +157,7 @@ impl Writer {
     }
 
     /// Writes the table of authors and how far the clock of each rose.
-    fn actors(&self, delta: &Delta, before: &Clock) -> Vec<u8> {
+    fn actors(&self, delta: &Delta, before: &Clock, has_more: bool) -> Vec<u8> {
         let known: Vec<Actor> = before.keys().copied().collect();
         let (mut places, mut names, mut rises) = (Vec::new(), Vec::new(), Vec::new());
         for actor in &self.authors.actors {
@@ -173,7 +176,7 @@ impl Writer {
             push_varint(&mut rises, rise.into());
         }
         let mut out = Vec::new();
-        let more = u64::from(has_more(delta));
+        let more = u64::from(has_more);
         push_varint(&mut out, (self.authors.actors.len() as u64) << 1 | more);
         [places, names, rises]
             .iter()
@@ -274,12 +277,12 @@ impl Writer {
 
     /// Writes which of the values added at root keys have a time, as lengths of stretches with and without in turn, and the
     /// times, each against the one before; in ascending order of op ids, because that is nearly the order of time.
-    fn times(&self, delta: &Delta, out: &mut Vec<u8>) {
+    fn times(&self, delta: &Delta, added: &BTreeSet<OpId>, out: &mut Vec<u8>) {
         let mut stretches: Vec<u64> = Vec::new();
         let mut times = Vec::new();
         let mut last = 0;
-        for id in added_at_root(delta) {
-            let time = delta.times.get(&id);
+        for id in added {
+            let time = delta.times.get(id);
             // The first stretch is one with times, if need be of none.
             if stretches.is_empty() {
                 stretches.push(0);
@@ -316,8 +319,7 @@ impl Writer {
     }
 
     /// Writes the times of values that were there before.
-    fn other_times(&self, delta: &Delta, out: &mut Vec<u8>) {
-        let added = added_at_root(delta);
+    fn other_times(&self, delta: &Delta, added: &BTreeSet<OpId>, out: &mut Vec<u8>) {
         let (mut ids, mut times) = (Ids::new(&self.authors), Vec::new());
         let (mut last, mut count) = (0, 0);
         for (id, time) in delta.times.iter().filter(|(id, _)| !added.contains(id)) {
@@ -435,14 +437,6 @@ fn push_time(out: &mut Vec<u8>, last: i64, time: Option<i64>) -> i64 {
     let Some(time) = time else { return last };
     push_varint(out, zigzag(time.wrapping_sub(last)));
     time
-}
-
-/// Tells whether there are totals or times of older values, which few deltas have.
-fn has_more(delta: &Delta) -> bool {
-    !delta.counts.is_empty() || {
-        let added = added_at_root(delta);
-        delta.times.keys().any(|id| !added.contains(id))
-    }
 }
 
 /// Returns the ids of the values that a delta adds at root keys.
