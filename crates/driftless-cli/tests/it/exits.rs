@@ -92,6 +92,18 @@ fn store_that_is_damaged_or_of_a_later_version_is_left_alone() {
 }
 
 #[test]
+fn store_of_another_pool_is_not_touched() {
+    let device = Device::alone();
+    device.run(&["put", "a", "1"]);
+    let other = device
+        .command(&["put", "a", "2", "--pool", "us-east-1:ff"])
+        .output()
+        .unwrap();
+    assert_eq!(other.status.code(), Some(2));
+    assert_eq!(device.text(&["get", "a"]), "1\n");
+}
+
+#[test]
 fn directory_that_is_no_store_is_left_alone() {
     let device = Device::alone();
     fs::create_dir(device.store()).unwrap();
