@@ -2,6 +2,10 @@
 //!
 //! They are too large for the repository. Where they are missing a test says that it skipped, and
 //! fails if `DRIFTLESS_NO_SKIP` is set.
+//!
+//! With debug assertions automerge compares each fast look-up with one that walks the whole document,
+//! so that an edit gets dearer as the text grows. Then costs are not compared, and the longest trace
+//! is cut to a prefix; `cargo test --release` does both in full, as does `driftless demo --trace`.
 
 use std::path::PathBuf;
 
@@ -47,6 +51,10 @@ fn friendsforever_merges_from_its_graph_and_an_edit_costs_the_same_late_as_early
         (merged.merges, merged.forks, merged.documents),
         (2_258, 2_258, 2)
     );
+    if cfg!(debug_assertions) {
+        println!("costs are not compared in a build with debug assertions");
+        return;
+    }
     let mut costs: Vec<_> = merged
         .edits
         .iter()
@@ -86,8 +94,13 @@ fn sveltecomponent_is_typed_in_bursts() {
 
 #[test]
 fn automerge_paper_is_typed_in_bursts() {
-    let Some(shown) = replay("automerge-paper.json.gz", &["--burst", "5000"]) else {
+    let (args, transactions): (&[&str], _) = if cfg!(debug_assertions) {
+        (&["--burst", "2000", "--limit", "20000"], 20_000)
+    } else {
+        (&["--burst", "5000"], 259_778)
+    };
+    let Some(shown) = replay("automerge-paper.json.gz", args) else {
         return;
     };
-    assert_eq!(shown["transactions"], 259_778);
+    assert_eq!(shown["transactions"], transactions);
 }
