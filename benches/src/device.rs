@@ -201,7 +201,7 @@ impl Device {
                 .poll()
                 .expect("a session asks for something or is done")
             {
-                Output::Commit(commit) => {
+                Output::Commit(commit, _) => {
                     let keep = || {
                         self.store
                             .commit(commit, Durability::Disk)

@@ -8,7 +8,7 @@ use driftless_document::{Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, Stat
 use driftless_record::{Lineage, Stored};
 use driftless_wire::Timestamp;
 
-use crate::commit::Commit;
+use crate::commit::{Commit, Durability};
 use crate::list::List;
 use crate::replica::Replica;
 use crate::session::{Output, Session, SessionError};
@@ -51,7 +51,7 @@ impl Replica {
         self.row.count = session.listed;
         self.set_stored(stored, before.lineage);
         if commit != Commit::new(self.key.clone()) || self.row != before {
-            self.keep(commit);
+            self.keep(commit, Durability::Buffered);
         }
         if let Some(Absorbed { changed, edit, .. }) = absorbed {
             session.summary.changed_here.extend(changed.iter().cloned());

@@ -7,7 +7,7 @@
 use driftless_document::Actor;
 use driftless_record::Stored;
 
-use crate::commit::{Commit, Snapshot};
+use crate::commit::{Commit, Durability, Snapshot};
 use crate::replica::Replica;
 use crate::session::{Failure, Session, SessionError};
 
@@ -45,7 +45,7 @@ impl Replica {
             return self.fail(SessionError::Request);
         }
         self.deletion_is_done(&mut session);
-        self.keep(Commit::new(self.key.clone()));
+        self.keep(Commit::new(self.key.clone()), Durability::Buffered);
         if self.document.state().is_blank() {
             return self.finish(session);
         }

@@ -8,7 +8,7 @@ use driftless_wire::{
     Op, RecordKey, RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsResponse,
 };
 
-use crate::commit::Commit;
+use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::row::Sent;
 use crate::session::{Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Session, SessionError};
@@ -58,7 +58,12 @@ impl Replica {
             other_bytes,
             other_records,
             seen: session.listed,
-            plain: false,
+            // Sticky: only whoever retires the plain records takes it back.
+            plain: self
+                .stored
+                .as_ref()
+                .and_then(Stored::head)
+                .is_some_and(|head| head.plain),
         };
         let life = match &self.stored {
             Some(stored) => Life::Continued(stored),
@@ -94,7 +99,8 @@ impl Replica {
             lineage: push.stored.lineage(),
             made,
         });
-        self.keep(Commit::new(self.key.clone()));
+        // On disk before it is sent, and every edit in it with it.
+        self.keep(Commit::new(self.key.clone()), Durability::Disk);
         let Push {
             patches,
             stored,
@@ -184,6 +190,6 @@ impl Replica {
 
     fn strike_out(&mut self) {
         self.row.sent.pop();
-        self.keep(Commit::new(self.key.clone()));
+        self.keep(Commit::new(self.key.clone()), Durability::Buffered);
     }
 }

@@ -18,7 +18,7 @@ use driftless_wire::{
     SyncCount, SyncSessionToken, Timestamp, UpdateRecordsRequest, UpdateRecordsResponse,
 };
 
-use crate::commit::Commit;
+use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::room::Size;
 
@@ -68,7 +68,10 @@ pub enum Failure {
 #[non_exhaustive]
 pub enum Output {
     /// Keep this before anything behind it is done.
-    Commit(Commit),
+    ///
+    /// The durability is the least that it needs, whatever less an app asked for: what is sent must never be forgotten, or
+    /// its op ids would be given out again.
+    Commit(Commit, Durability),
     /// Keys look different because of what came from the service; after it is durable.
     Changed(BTreeSet<String>),
     /// Edits that had to be written again, for a [`Reference`](driftless_document::Reference).
@@ -286,10 +289,10 @@ impl Replica {
     }
 
     /// Puts out a commit; each one of a session brings the sync row along.
-    pub(crate) fn keep(&mut self, mut commit: Commit) {
+    pub(crate) fn keep(&mut self, mut commit: Commit, least: Durability) {
         commit.sync = Some(self.row.encode());
         self.is_new = false;
-        self.outputs.push_back(Output::Commit(commit));
+        self.outputs.push_back(Output::Commit(commit, least));
     }
 
     pub(crate) fn ask_list(&mut self, session: Session, next_token: Option<String>) {

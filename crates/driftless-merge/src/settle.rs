@@ -6,7 +6,7 @@
 use driftless_record::is_reserved;
 use driftless_wire::{RecordKey, UpdateRecordsResponse};
 
-use crate::commit::Commit;
+use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::session::{InFlight, Session};
 
@@ -53,7 +53,7 @@ impl Replica {
         self.row.sent.clear();
         self.stored = Some(in_flight.stored);
         self.listed_beyond = None;
-        self.keep(commit);
+        self.keep(commit, Durability::Buffered);
         self.finish(session);
     }
 }

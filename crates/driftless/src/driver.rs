@@ -143,8 +143,8 @@ fn step(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64, input: Input) -> St
     inner.replica.handle(shared.clock.now(), input);
     while let Some(output) = inner.replica.poll() {
         match output {
-            Output::Commit(commit) => {
-                if let Err(error) = inner.keep(shared, commit) {
+            Output::Commit(commit, least) => {
+                if let Err(error) = inner.keep_at_least(shared, commit, least) {
                     return Step::Done(Err(SyncError::Store(error)));
                 }
             }
@@ -233,5 +233,35 @@ fn failure_of(error: &ExchangeError) -> Failure {
         Some(api) if api.code == ErrorCode::ResourceConflict => Failure::Conflict,
         _ if error.outcome_unknown() => Failure::OutcomeUnknown,
         _ => Failure::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use driftless_store::MemoryStore;
+
+    use super::*;
+    use crate::Client;
+
+    /// Two blocking threads may change the order of steps that were begun one after the other.
+    #[test]
+    fn step_of_an_earlier_session_leaves_the_later_one_alone() {
+        let builder = Client::with_store(Arc::new(MemoryStore::new()));
+        let builder = builder.pool("us-east-1:0a".parse().unwrap());
+        let client = builder
+            .identity("us-east-1:0b".parse().unwrap())
+            .open()
+            .unwrap();
+        let notes = client.dataset("notes").unwrap();
+        let step = |number, input| step(&notes.shared, &notes.slot, number, input);
+        assert!(matches!(step(2, Input::Begin([2; 32])), Step::Send(_)));
+        assert!(matches!(step(1, Input::Begin([1; 32])), Step::Abandoned));
+        let refused = || Input::Listed(Err(Failure::Refused));
+        assert!(matches!(step(1, refused()), Step::Abandoned));
+        assert!(matches!(
+            step(2, refused()),
+            Step::Done(Err(SyncError::Session(_)))
+        ));
+        assert!(matches!(step(2, refused()), Step::Abandoned));
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driftless_document::{Actor, Edit};
-use driftless_merge::{Commit, LocalEdit, Replica};
+use driftless_merge::{Commit, Durability, LocalEdit, Replica};
 use driftless_store::CommitError;
 use driftless_wire::DatasetName;
 
@@ -154,15 +154,26 @@ impl Slot {
 }
 
 impl Inner {
-    /// Makes a commit durable, or breaks the dataset: memory is ahead of the disk then.
+    /// Makes a commit as durable as the app asked for, or breaks the dataset: memory is ahead of the disk then.
     pub(crate) fn keep(&mut self, shared: &Shared, commit: Commit) -> Result<(), Arc<CommitError>> {
-        shared
-            .store
-            .commit(commit, shared.durability)
-            .map_err(|error| {
-                self.refusal = Some(Refusal::Broken);
-                Arc::new(error)
-            })
+        self.keep_at_least(shared, commit, Durability::Buffered)
+    }
+
+    /// Makes a commit durable, at least so much, or breaks the dataset.
+    pub(crate) fn keep_at_least(
+        &mut self,
+        shared: &Shared,
+        commit: Commit,
+        least: Durability,
+    ) -> Result<(), Arc<CommitError>> {
+        let durability = match least {
+            Durability::Disk => Durability::Disk,
+            Durability::Buffered => shared.durability,
+        };
+        shared.store.commit(commit, durability).map_err(|error| {
+            self.refusal = Some(Refusal::Broken);
+            Arc::new(error)
+        })
     }
 
     pub(crate) fn record(&self, shared: &Shared, name: &DatasetName, edit: &Edit) {

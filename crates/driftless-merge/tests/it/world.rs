@@ -307,7 +307,7 @@ impl World {
                 return self.restart(device);
             }
             match output {
-                Output::Commit(commit) => {
+                Output::Commit(commit, _) => {
                     disk.keep(commit);
                     commits -= 1;
                 }
