@@ -50,6 +50,7 @@ fn buffered(mode: Mode, report: &mut Report) {
         .map(|_| put(&dataset, &mut random))
         .collect();
     report.note("put, buffered, 1,000 keys: median", times.median());
+    report.note("put, buffered, 1,000 keys: p95", times.percentile(95));
     report.bar(
         "put, buffered, 1,000 keys: p99",
         times.percentile(99),
