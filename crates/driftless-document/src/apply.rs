@@ -48,9 +48,6 @@ pub enum ApplyError {
     /// A scalar of an unknown type says that it has one of the known types.
     #[error("value {0} has no type")]
     Type(OpId),
-    /// An element of a text holds something else than one character.
-    #[error("element {0} of a text is no character")]
-    Character(OpId),
     /// An element refers to one that is not there or not older.
     #[error("element {0} refers to one that is not there or not older")]
     Reference(OpId),
@@ -173,10 +170,7 @@ impl Applying {
             (Items::Map(_, keys), ObjectDelta::Map(changed)) => {
                 self.map(id, keys, changed, &mut made)?;
             }
-            (Items::Sequence(kind, sequence), ObjectDelta::Sequence(changed)) => {
-                if *kind == ObjectType::Text {
-                    check_text(changed)?;
-                }
+            (Items::Sequence(_, sequence), ObjectDelta::Sequence(changed)) => {
                 self.sequence(id, sequence, changed, &mut made)?;
             }
             _ => return Err(ApplyError::Object(id)),
@@ -425,21 +419,6 @@ impl Applying {
             .root()
             .values()
             .any(|register| position(register, id).is_ok())
-    }
-}
-
-/// Checks that a change of a text brings nothing but characters and elements that died before they were seen.
-fn check_text(changed: &SequenceDelta) -> Result<(), ApplyError> {
-    let other = changed
-        .inserted
-        .iter()
-        .find(|run| matches!(run.body, Body::Values(_)));
-    match other
-        .map(|run| run.start)
-        .or_else(|| changed.sets.keys().next().copied())
-    {
-        Some(element) => Err(ApplyError::Character(element)),
-        None => Ok(()),
     }
 }
 

@@ -177,3 +177,93 @@ impl Items {
         sequence.into_iter().flat_map(Sequence::runs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diff::ObjectDelta;
+    use crate::run::Body;
+    use crate::samples::{a, b, characters, rich, second};
+    use crate::value::{Content, ObjectType, Scalar};
+
+    use super::*;
+
+    /// Changes what one side wrote on top of the same state, and tells where it contradicts what the other side wrote.
+    fn check(change: impl FnOnce(&mut crate::Delta), expected: Option<OpId>) {
+        let (ours, mut theirs) = (rich().0.apply(&second()).unwrap(), second());
+        change(&mut theirs);
+        let theirs = rich().0.apply(&theirs).unwrap();
+        assert_eq!(ours.contradicts(&theirs), expected);
+        assert_eq!(theirs.contradicts(&ours).is_some(), expected.is_some());
+    }
+
+    fn text(delta: &mut crate::Delta) -> &mut crate::SequenceDelta {
+        match delta.objects.get_mut(&ObjectId::Made(a(4))) {
+            Some(ObjectDelta::Sequence(text)) => text,
+            _ => panic!("the delta changes the text"),
+        }
+    }
+
+    #[test]
+    fn states_of_one_history_agree() {
+        check(|_| (), None);
+        let (older, _) = rich();
+        assert_eq!(
+            older.contradicts(&older.clone().apply(&second()).unwrap()),
+            None
+        );
+        assert_eq!(State::new().contradicts(&older), None);
+    }
+
+    #[test]
+    fn other_characters_under_the_same_ids_are_found() {
+        check(
+            |delta| text(delta).inserted[0].body = Body::characters("neu".into()),
+            Some(b(30)),
+        );
+        check(
+            |delta| text(delta).inserted[0].reference = Some(a(8)),
+            Some(b(30)),
+        );
+    }
+
+    #[test]
+    fn element_that_was_seen_and_is_not_there_is_found() {
+        check(
+            |delta| text(delta).inserted = vec![characters(b(31), Some(a(5)), "ew")],
+            Some(b(30)),
+        );
+    }
+
+    #[test]
+    fn element_that_is_an_increment_elsewhere_is_found() {
+        let swap = |delta: &mut crate::Delta| {
+            text(delta).inserted.clear();
+            delta.counts.values_mut().for_each(|count| count.last = 31);
+        };
+        check(swap, Some(b(30)));
+    }
+
+    #[test]
+    fn other_total_of_the_same_increments_is_found() {
+        check(
+            |delta| delta.counts.values_mut().for_each(|count| count.sum += 1),
+            Some(b(50)),
+        );
+        check(|delta| delta.counts.clear(), Some(b(50)));
+    }
+
+    #[test]
+    fn other_value_under_the_same_id_is_found() {
+        let change = |content: Content| {
+            move |delta: &mut crate::Delta| {
+                let Some(ObjectDelta::Map(keys)) = delta.objects.get_mut(&ObjectId::Root) else {
+                    panic!("the delta changes the root");
+                };
+                let number = keys.get_mut("number").unwrap();
+                number.added.insert(b(22), content);
+            }
+        };
+        check(change(Content::Scalar(Scalar::Int(2))), Some(b(22)));
+        check(change(Content::Object(ObjectType::Map)), Some(b(22)));
+    }
+}

@@ -347,8 +347,11 @@ impl Document {
         let id = self
             .object_at(key, ObjectType::Text)
             .expect("the text was just ensured");
+        // A text of others may show fewer characters than it has elements.
+        let len = self.live().length(ObjectId::Made(id));
+        let at = at.min(len);
+        let delete = isize::try_from(delete.min(len - at)).expect("a text fits into memory");
         let object = exposed_object(ObjectId::Made(id));
-        let delete = isize::try_from(delete).expect("a text fits into memory");
         self.change(time, |transaction| {
             transaction.splice_text(object, at, delete, insert)
         })

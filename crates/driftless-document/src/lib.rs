@@ -76,6 +76,8 @@ mod laws;
 mod mutation;
 #[cfg(test)]
 mod past;
+#[cfg(test)]
+mod samples;
 
 pub use apply::ApplyError;
 pub use conflict::Conflict;

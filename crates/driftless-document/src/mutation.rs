@@ -7,11 +7,11 @@ use proptest::test_runner::TestCaseResult;
 
 use crate::diff::{Delta, ObjectDelta, RegisterDelta, Removed, SequenceDelta};
 use crate::document::Document;
-use crate::hostile::{check_invariants, rich, second};
 use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
 use crate::laws::{Step, actor, build, changes, dump, histories, play};
 use crate::live::Live;
 use crate::run::{Body, Run, Span};
+use crate::samples::{check_invariants, rich, second};
 use crate::state::{Count, CountKey, State};
 use crate::value::{Content, ObjectType, Scalar};
 

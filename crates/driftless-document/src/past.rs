@@ -8,8 +8,8 @@ use automerge::{Automerge, Change, ReadDoc};
 
 use crate::document::Document;
 use crate::emit::emit;
-use crate::hostile::{rich, second};
 use crate::id::Actor;
+use crate::samples::{rich, second};
 use crate::state::State;
 
 /// The head of what [`sample`] emits, as automerge 0.12.0 computed it.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::id::{Actor, OpId};
 use crate::run::{Body, Run, Span, byte_of};
 use crate::state::Register;
-use crate::value::Content;
+use crate::value::{Content, Scalar};
 
 /// All elements of one list or text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,8 +147,16 @@ impl Sequence {
         out
     }
 
-    /// Returns the characters of a text, in which nothing else stands.
+    /// Returns the characters of a text; elements that hold anything else show as U+FFFC, as in automerge.
     pub(crate) fn text(&self) -> String {
+        let holds_others = |run: &Run| matches!(run.body, Body::Values(_));
+        if !self.sets.is_empty() || self.runs().any(holds_others) {
+            let shown = |(_, content)| match content {
+                Content::Scalar(Scalar::String(text)) => text,
+                _ => "\u{fffc}".to_owned(),
+            };
+            return self.visible().into_iter().map(shown).collect();
+        }
         let mut out = String::new();
         // Where the pieces of each run were cut before: they come in ascending order.
         let mut cuts: BTreeMap<OpId, (u32, usize)> = BTreeMap::new();
