@@ -7,7 +7,6 @@ mod buffered;
 mod changes;
 mod data_path;
 mod deletion;
-mod durability;
 mod edits;
 mod fake;
 mod logs;

@@ -5,13 +5,14 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use driftless::transport::ExchangeError;
-use driftless::{Dataset, PutError, SyncError};
+use driftless::transport::{Endpoint, EnvironmentCredentials, ExchangeError, HyperTransport};
+use driftless::{Client, Dataset, PutError, SyncError};
 use driftless_store::MemoryStore;
 use driftless_wire::Operation::{self, DeleteDataset, ListRecords, UpdateRecords};
 use driftless_wire::{ApiError, ErrorCode};
 
 use crate::fake::{Fake, Fault};
+use crate::service::{IDENTITY, POOL};
 
 /// Polls a future once, which begins the call.
 async fn begin<F: Future>(future: &mut Pin<&mut F>) {
@@ -328,4 +329,34 @@ fn without_a_runtime_there_is_a_typed_error() {
     let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(Err(SyncError::NoRuntime))));
     assert_eq!(fake.requests(), Vec::<Operation>::new());
+}
+
+/// Whoever opens a client may have a runtime or not, and may be in one.
+#[test]
+fn opening_needs_no_runtime() {
+    let home = tempfile::tempdir().unwrap();
+    let open = || {
+        let credentials = EnvironmentCredentials::new(|_| None);
+        let endpoint = Endpoint::region("eu-central-1").unwrap();
+        let transport = HyperTransport::builder(endpoint, Arc::new(credentials)).build();
+        let builder = Client::builder(home.path()).pool(POOL.parse().unwrap());
+        let builder = builder.identity(IDENTITY.parse().unwrap());
+        let client = builder.transport(Arc::new(transport)).open().unwrap();
+        client.dataset("notes").unwrap().put("key", 1).unwrap();
+        client
+    };
+    open().close().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = open();
+        let error = client
+            .dataset("notes")
+            .unwrap()
+            .synchronize()
+            .await
+            .unwrap_err();
+        assert!(matches!(error, SyncError::Request(_)), "{error:?}");
+        client.close().unwrap();
+    });
 }
