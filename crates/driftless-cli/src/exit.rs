@@ -130,7 +130,8 @@ fn of_open(error: &OpenError) -> Exit {
         OpenError::Write(error) => of_commit(error),
         OpenError::Store(StoreError::InUse) => Exit::InUse,
         OpenError::Store(StoreError::NotAStore) => Exit::Usage,
-        OpenError::Store(StoreError::Version { .. } | StoreError::Damaged(_)) => Exit::Damaged,
+        OpenError::Store(StoreError::Version { .. } | StoreError::Damaged(_))
+        | OpenError::Lost { .. } => Exit::Damaged,
         OpenError::Store(_) => Exit::Io,
         _ => Exit::Internal,
     }

@@ -30,6 +30,9 @@ pub(crate) struct Settings {
     /// The identity whose data these are; without one they cannot be synced
     #[arg(long, global = true, env = "DRIFTLESS_IDENTITY", value_name = "ID")]
     identity: Option<IdentityId>,
+    /// Go on with what is left of a store that lost edits; said once, it is not needed again
+    #[arg(long, global = true)]
+    accept_loss: bool,
 }
 
 impl Settings {
@@ -65,6 +68,9 @@ impl Settings {
             .clone()
             .ok_or_else(|| unset("--pool", "DRIFTLESS_POOL"))?;
         let mut builder = Client::builder(store).pool(pool);
+        if self.accept_loss {
+            builder = builder.accept_loss();
+        }
         if let Some(identity) = &self.identity {
             builder = builder.identity(identity.clone());
         }

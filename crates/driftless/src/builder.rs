@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use driftless_merge::{Durability, Owner};
 use driftless_record::Limits;
-use driftless_store::{DiskStore, Store};
+use driftless_store::{DiskStore, RecoveryReport, Store};
 use driftless_transport::{Clock, SystemClock, Timer, TokioTimer, Transport};
 use driftless_wire::{IdentityId, IdentityPoolId};
 use tokio::sync::watch;
@@ -19,6 +19,9 @@ use crate::shared::Shared;
 
 /// The setting of the store that names the identity pool whose data it keeps.
 const POOL_SETTING: &str = "identity-pool";
+
+/// The setting of the store that names lost commits until an app goes on without them.
+const LOSS_SETTING: &str = "lost-commits";
 
 /// Opens a [`Client`].
 #[must_use]
@@ -33,6 +36,7 @@ pub struct ClientBuilder {
     durability: Durability,
     limits: Limits,
     recorder: Option<Arc<dyn Recorder>>,
+    accepts_loss: bool,
 }
 
 /// Where the store is.
@@ -63,6 +67,7 @@ impl ClientBuilder {
             durability: Durability::Disk,
             limits: Limits::default(),
             recorder: None,
+            accepts_loss: false,
         }
     }
 
@@ -134,6 +139,14 @@ impl ClientBuilder {
         }
     }
 
+    /// Goes on with what is left of a store that lost acknowledged edits, see [`OpenError::Lost`].
+    pub fn accept_loss(self) -> Self {
+        Self {
+            accepts_loss: true,
+            ..self
+        }
+    }
+
     /// Opens the store, which waits for the disk. It needs no runtime.
     ///
     /// # Errors
@@ -143,11 +156,11 @@ impl ClientBuilder {
     pub fn open(self) -> Result<Client, OpenError> {
         let pool = self.pool.ok_or(OpenError::NoPool)?;
         let seed = self.seed.map_or_else(random_seed, Ok)?;
-        let (store, lost_tail): (Arc<dyn Store>, bool) = match self.place {
-            Place::Store(store) => (store, false),
+        let (store, report): (Arc<dyn Store>, _) = match self.place {
+            Place::Store(store) => (store, None),
             Place::Directory(path) => {
                 let opened = DiskStore::open(path)?;
-                (Arc::new(opened.store), opened.report.lost_tail())
+                (Arc::new(opened.store), Some(opened.report))
             }
         };
         claim(&*store, &pool)?;
@@ -165,8 +178,11 @@ impl ClientBuilder {
             slots: Mutex::default(),
             closed: watch::Sender::new(false),
         };
-        if lost_tail {
-            shared.reincarnate()?;
+        if let Some(report) = report {
+            if report.lost_tail() {
+                shared.reincarnate()?;
+            }
+            check_loss(&*shared.store, &report, self.accepts_loss)?;
         }
         Ok(Client {
             shared: Arc::new(shared),
@@ -190,6 +206,33 @@ fn claim(store: &dyn Store, pool: &IdentityPoolId) -> Result<(), OpenError> {
         None => {
             let value = pool.as_str().as_bytes();
             Ok(store.set_setting(POOL_SETTING, Some(value), Durability::Disk)?)
+        }
+    }
+}
+
+/// Refuses a store that lost acknowledged commits, at every start until the app goes on without them.
+fn check_loss(store: &dyn Store, report: &RecoveryReport, accepts: bool) -> Result<(), OpenError> {
+    if let Some(missing) = &report.missing {
+        let copy = report
+            .journal_copy
+            .as_ref()
+            .map(|path| path.display().to_string());
+        let what = format!(
+            "commits {} to {}; the journal as it was: {}",
+            missing.start(),
+            missing.end(),
+            copy.as_deref().unwrap_or("not kept")
+        );
+        store.set_setting(LOSS_SETTING, Some(what.as_bytes()), Durability::Disk)?;
+    }
+    match store.setting(LOSS_SETTING)? {
+        None => Ok(()),
+        Some(_) if accepts => Ok(store.set_setting(LOSS_SETTING, None, Durability::Disk)?),
+        Some(what) => {
+            store.close()?;
+            Err(OpenError::Lost {
+                what: String::from_utf8_lossy(&what).into_owned(),
+            })
         }
     }
 }

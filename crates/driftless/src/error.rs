@@ -25,6 +25,14 @@ pub enum OpenError {
         /// The pool that the store belongs to.
         found: String,
     },
+    /// The disk lost edits that were acknowledged: its files were damaged or changed. What is left
+    /// is whole; [`accept_loss`](crate::ClientBuilder::accept_loss) goes on with it, and a
+    /// synchronization brings back what the service knows.
+    #[error("the store lost acknowledged edits: {what}")]
+    Lost {
+        /// Which, and where the damaged journal is kept.
+        what: String,
+    },
     /// The store is open and cannot be read. Trying again may help, unless it is damaged.
     #[error("the store cannot be read")]
     Read(#[from] RecoverError),

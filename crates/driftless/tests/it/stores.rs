@@ -381,7 +381,8 @@ fn lost_tail_gives_every_dataset_a_new_author() {
     fs::write(&journal, &whole[..end - 4]).unwrap();
 
     // Opened for somebody else, who closes it well.
-    builder(home.path()).open().unwrap().close().unwrap();
+    let client = builder(home.path()).accept_loss().open().unwrap();
+    client.close().unwrap();
     let client = identity();
     for name in names {
         let dataset = client.dataset(name).unwrap();
@@ -538,4 +539,50 @@ async fn panic_in_a_session_breaks_the_dataset_and_nothing_else() {
     client.close().unwrap();
     let again = fake.builder(&Arc::new(store.reopen())).open().unwrap();
     assert_eq!(again.dataset("notes").unwrap().get("key"), int(1));
+}
+
+#[test]
+fn store_that_lost_acknowledged_edits_says_so_until_the_app_goes_on_without_them() {
+    let home = tempfile::tempdir().unwrap();
+    let client = builder(home.path()).open().unwrap();
+    let notes = client.dataset("notes").unwrap();
+    notes.put("first", 1).unwrap();
+    notes.put("marked", "a value that can be found").unwrap();
+    notes.put("last", 3).unwrap();
+    client.close().unwrap();
+    damage(home.path(), b"a value that can be found");
+
+    for _ in 0..2 {
+        let error = builder(home.path()).open().unwrap_err();
+        assert!(matches!(error, OpenError::Lost { .. }), "{error:?}");
+    }
+    let client = builder(home.path()).accept_loss().open().unwrap();
+    assert_eq!(client.dataset("notes").unwrap().get("first"), int(1));
+    client.close().unwrap();
+    builder(home.path()).open().unwrap();
+}
+
+/// Changes a byte of `wanted` in the one file below a directory that holds it.
+fn damage(directory: &Path, wanted: &[u8]) {
+    let mut found = 0;
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let mut bytes = fs::read(&path).unwrap();
+            if let Some(at) = bytes
+                .windows(wanted.len())
+                .position(|window| window == wanted)
+            {
+                bytes[at] ^= 1;
+                fs::write(&path, bytes).unwrap();
+                found += 1;
+            }
+        }
+    }
+    assert_eq!(found, 1);
 }
