@@ -43,6 +43,8 @@ fn document_saved_before_a_join_is_brought_forward() {
     world.sync(0);
     world.write(0, "text", "y");
     world.put(0, "late", "mine");
+    // The put replaces what came, since the document knows it.
+    assert_eq!(world.state(0).conflicts("late").len(), 1);
     world.settle();
     assert_eq!(
         world.state(0).get("text"),
