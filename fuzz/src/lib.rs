@@ -5,10 +5,17 @@ use driftless_wire::{Operation, Response};
 
 /// Reads one slot's text, alone and as the base and the log of a dataset.
 pub fn frame_decode(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     let _ = Frame::decode(text);
     let limits = Limits::default().with_dataset_bytes(64 * 1024);
-    for key in ["_driftless.head", "_driftless.log.0", "_driftless.run.0", "_driftless.base.0.0"] {
+    for key in [
+        "_driftless.head",
+        "_driftless.log.0",
+        "_driftless.run.0",
+        "_driftless.base.0.0",
+    ] {
         let _ = driftless_record::read([(key, text)], &limits, None);
     }
 }

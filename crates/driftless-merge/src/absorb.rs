@@ -4,7 +4,7 @@
 //! the dataset was deleted, compacted or replaced; the stored state is the document now, and unsynced edits are written onto
 //! it. One local commit holds the document, the mirrored records and the count [COGNITO trap 7].
 
-use driftless_document::{Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, State};
+use driftless_document::{Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State};
 use driftless_record::{Lineage, Stored};
 use driftless_wire::Timestamp;
 
@@ -28,6 +28,9 @@ impl Replica {
             .is_some_and(|stored| stored.state().max_counter() > COUNTER_LIMIT)
         {
             return self.fail(SessionError::Exhausted);
+        }
+        if let Some(id) = self.contradiction(stored.as_ref()) {
+            return self.fail(SessionError::Contradiction(id));
         }
         if self.is_to_go(stored.as_ref()) {
             return self.ask_delete(session);
@@ -63,6 +66,22 @@ impl Replica {
             }
         }
         self.offer(session, now);
+    }
+
+    /// Returns an operation that the document and what would be joined into it tell differently.
+    fn contradiction(&self, stored: Option<&Stored>) -> Option<OpId> {
+        let stored = stored?;
+        let is_same_life = self
+            .row
+            .lineage
+            .is_none_or(|known| known == stored.lineage());
+        // A copy of a store gave its original's ids to other edits; it takes another author instead.
+        let is_joined = is_same_life && !self.is_copy(stored.state());
+        let is_known = self.stored.as_ref().and_then(Stored::tip) == stored.tip();
+        if !is_joined || (is_known && !stored.needs_repair()) {
+            return None;
+        }
+        self.document.state().contradicts(stored.state())
     }
 
     /// Joins or adopts what is stored; `None` if there is nothing to take in.

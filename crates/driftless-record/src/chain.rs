@@ -255,7 +255,10 @@ impl<'a> Reading<'a> {
             state,
         };
         for (walk, read) in readable {
-            if let Some((_, other)) = read {
+            // Of two that tell one operation differently only the newer is believed.
+            if let Some((_, other)) = read
+                && stored.state.contradicts(&other).is_none()
+            {
                 let joined = stored.state.join(&other);
                 if joined != *stored.state {
                     stored.state = Arc::new(joined);

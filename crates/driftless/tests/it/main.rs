@@ -5,6 +5,7 @@
 
 mod buffered;
 mod changes;
+mod contradiction;
 mod data_path;
 mod deletion;
 mod edits;
