@@ -36,7 +36,7 @@ pub enum ApplyError {
     /// The delta brings more operations than any dataset has room for.
     #[error("more than {MAX_OPERATIONS} operations come at once")]
     TooMany,
-    /// An object is not there, is removed by the same delta, or is of another kind.
+    /// An object is not there, is removed by the same delta, or is of another kind; a table can only be empty.
     #[error("object {0:?} is not there or of another kind")]
     Object(ObjectId),
     /// What is removed is not there.
@@ -167,7 +167,8 @@ impl Applying {
         let mut items = std::mem::replace(&mut object.items, Items::new(ObjectType::Map));
         let mut made = Vec::new();
         match (&mut items, changed) {
-            (Items::Map(_, keys), ObjectDelta::Map(changed)) => {
+            // automerge 0.12 makes tables and panics at whatever is put into one.
+            (Items::Map(ObjectType::Map, keys), ObjectDelta::Map(changed)) => {
                 self.map(id, keys, changed, &mut made)?;
             }
             (Items::Sequence(_, sequence), ObjectDelta::Sequence(changed)) => {

@@ -208,17 +208,12 @@ impl Device {
                 Some(Content::Scalar(Scalar::Counter(b.into()))),
             ),
             _ => {
-                let kinds = [
-                    ObjectType::Text,
-                    ObjectType::List,
-                    ObjectType::Map,
-                    ObjectType::Table,
-                ];
+                let kinds = [ObjectType::Text, ObjectType::List, ObjectType::Map];
                 self.write(
                     object,
                     key,
                     removed,
-                    Some(Content::Object(kinds[usize::from(kind) / 12 % 4])),
+                    Some(Content::Object(kinds[usize::from(kind) / 12 % 3])),
                 );
             }
         }
