@@ -113,7 +113,7 @@ impl Device {
             }
         });
         if self.replica.wants_fold() {
-            let commit = self.replica.fold();
+            let commit = self.replica.fold().expect("a snapshot reads back");
             self.store
                 .commit(commit, Durability::Buffered)
                 .expect("the disk takes it");

@@ -223,18 +223,33 @@ impl Replica {
     }
 
     /// Returns the commit that replaces the log by a snapshot; it saves the automerge document too, which takes its time.
+    ///
+    /// The snapshot is read back first. `None` if it would not be the same state: then the log must stay.
     #[must_use]
-    pub fn fold(&mut self) -> Commit {
+    pub fn fold(&mut self) -> Option<Commit> {
+        let bytes = self.encoded_state();
+        let read = driftless_record::decode(&bytes, &Clock::new()).ok()?;
+        if State::new().apply(&read).ok()? != *self.document.state() {
+            return None;
+        }
         let mut commit = Commit::new(self.key.clone());
-        commit.snapshot = Some(self.snapshot());
+        commit.snapshot = Some(self.snapshot_of(bytes));
         commit.sync = Some(self.row.encode());
         self.is_new = false;
-        commit
+        Some(commit)
     }
 
     pub(crate) fn snapshot(&mut self) -> Snapshot {
-        let state = self.document.state().diff(&State::new());
-        let state = driftless_record::encode(&state, &Clock::new());
+        let state = self.encoded_state();
+        self.snapshot_of(state)
+    }
+
+    fn encoded_state(&self) -> Vec<u8> {
+        let delta = self.document.state().diff(&State::new());
+        driftless_record::encode(&delta, &Clock::new())
+    }
+
+    fn snapshot_of(&mut self, state: Vec<u8>) -> Snapshot {
         self.snapshot_bytes = state.len();
         self.log_bytes = 0;
         self.saved = Saved::Nothing;

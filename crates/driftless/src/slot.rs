@@ -187,8 +187,10 @@ impl Inner {
     }
 
     fn fold(&mut self, shared: &Shared) {
-        if self.refusal.is_none() && self.replica.wants_fold() {
-            let commit = self.replica.fold();
+        if self.refusal.is_none()
+            && self.replica.wants_fold()
+            && let Some(commit) = self.replica.fold()
+        {
             // The failure of a commit breaks the dataset, and the next edit says so.
             drop(self.keep(shared, commit));
         }

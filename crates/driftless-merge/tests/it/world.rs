@@ -260,7 +260,7 @@ impl World {
     }
 
     pub(crate) fn fold(&mut self, device: usize) {
-        let commit = self.devices[device].replica.fold();
+        let commit = self.devices[device].replica.fold().unwrap();
         self.devices[device].disk.keep(commit);
     }
 
