@@ -25,6 +25,11 @@
 //! What is known to lose edits on purpose, as a deletion does, is kept apart by [`Story`], so that
 //! the rest can be held to losing none.
 //!
+//! # An app's own data
+//!
+//! [`Harness`] runs such worlds with the edits of an app, and with what the app says must be true of
+//! its data: `examples/shopping_list.rs` and `examples/high_score.rs` show how.
+//!
 //! # Where things are
 //!
 //! | | |
@@ -34,7 +39,8 @@
 //! | `device.rs`, `disk.rs`, `cloud.rs` | a device, its disk, the service |
 //! | `world.rs`, `world/` | what happens when, on the network, step by step, and in the quiet at the end |
 //! | `ledger.rs`, `check.rs` | what was acknowledged, and what must be true of it |
-//! | `run.rs`, `shrink.rs`, `tally.rs` | a plan from its first step to its verdict |
+//! | `run.rs`, `shrink.rs`, `tally.rs`, `tell.rs` | a plan from its first step to its verdict, in words too |
+//! | `harness.rs` | the same for an app's own edits and checks |
 
 mod agenda;
 mod check;
@@ -44,17 +50,20 @@ mod disk;
 mod draw;
 mod edit;
 mod fault;
+mod harness;
 mod ledger;
 mod plan;
 mod run;
 mod shrink;
 mod tally;
 mod tasks;
+mod tell;
 mod world;
 
 pub use check::{Check, Violation};
 pub use edit::Edit;
 pub use fault::Fault;
+pub use harness::{Counterexample, Harness};
 pub use plan::{End, Plan, Setting, Shape, Step, Story};
 pub use run::{Verdict, run, run_with};
 pub use shrink::shrink;

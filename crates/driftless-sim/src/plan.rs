@@ -263,7 +263,7 @@ impl<E> Plan<E> {
 
 /// The kinds of steps, as they are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Edit,
     Mark,
     Sync,
@@ -291,10 +291,10 @@ enum Kind {
 }
 
 /// How often each kind of step comes in one world.
-struct Kinds(Vec<(Kind, f64)>);
+pub(crate) struct Kinds(pub(crate) Vec<(Kind, f64)>);
 
 impl Kinds {
-    fn draw(draw: &mut Draw, setting: &Setting) -> Self {
+    pub(crate) fn draw(draw: &mut Draw, setting: &Setting) -> Self {
         let story = setting.story;
         let marks = if setting.marks { 4.0 } else { 0.0 };
         let mut kinds = vec![
@@ -355,36 +355,60 @@ impl Kinds {
         edit: &mut impl FnMut(&mut Draw) -> E,
     ) -> Step<E> {
         let device = draw.below(setting.devices);
-        match self.kind(draw) {
-            Kind::Edit => Step::Edit(device, edit(draw)),
-            Kind::Mark => Step::Mark(device),
-            Kind::Sync => Step::Sync(device),
-            Kind::Cancel => Step::Cancel(device),
-            Kind::Offline => Step::Network(device, false),
-            Kind::Online => Step::Network(device, true),
-            Kind::Wait => Step::Wait(draw.magnitude(100.0, 4_000_000.0) as u32),
-            Kind::Close => Step::Restart(device, End::Closed),
-            Kind::Kill => Step::Restart(device, End::Killed),
-            Kind::PowerLoss => Step::Restart(device, End::PowerLost),
-            Kind::Doom => Step::Doom(
+        self.kind(draw).step(device, draw, edit)
+    }
+}
+
+impl Kind {
+    /// Draws a step of this kind.
+    pub(crate) fn step<E>(
+        self,
+        device: usize,
+        draw: &mut Draw,
+        edit: impl FnOnce(&mut Draw) -> E,
+    ) -> Step<E> {
+        match self {
+            Self::Edit => Step::Edit(device, edit(draw)),
+            Self::Mark => Step::Mark(device),
+            Self::Sync => Step::Sync(device),
+            Self::Cancel => Step::Cancel(device),
+            Self::Offline => Step::Network(device, false),
+            Self::Online => Step::Network(device, true),
+            Self::Wait => Step::Wait(draw.magnitude(100.0, 4_000_000.0) as u32),
+            Self::Close => Step::Restart(device, End::Closed),
+            Self::Kill => Step::Restart(device, End::Killed),
+            Self::PowerLoss => Step::Restart(device, End::PowerLost),
+            Self::Doom => Step::Doom(
                 device,
                 draw.below(4) as u32,
                 draw.chance(0.5),
                 draw.chance(0.5),
             ),
-            Kind::RotStore => Step::RotStore(device),
-            Kind::RotRecord => Step::RotRecord(draw.below(100), draw.below(10_000)),
-            Kind::OldClientPut => Step::OldClientPut(draw.below(3) as u8, draw.below(9) as u8),
-            Kind::OldClientClear => Step::OldClientClear,
-            Kind::Overwrite => Step::Overwrite(draw.below(100)),
-            Kind::Delete => Step::Delete(device),
-            Kind::ConsoleDelete => Step::ConsoleDelete,
-            Kind::TakeBack => Step::TakeBack(1 + draw.below(4)),
-            Kind::Empty => Step::Empty,
-            Kind::MergeChild => Step::MergeChild,
-            Kind::Clone => Step::Clone(device),
-            Kind::Backup => Step::Backup(device),
-            Kind::Restore => Step::Restore(device),
+            Self::RotStore => Step::RotStore(device),
+            Self::RotRecord => Step::RotRecord(draw.below(100), draw.below(10_000)),
+            Self::OldClientPut => Step::OldClientPut(draw.below(3) as u8, draw.below(9) as u8),
+            Self::OldClientClear => Step::OldClientClear,
+            Self::Overwrite => Step::Overwrite(draw.below(100)),
+            Self::Delete => Step::Delete(device),
+            Self::ConsoleDelete => Step::ConsoleDelete,
+            Self::TakeBack => Step::TakeBack(1 + draw.below(4)),
+            Self::Empty => Step::Empty,
+            Self::MergeChild => Step::MergeChild,
+            Self::Clone => Step::Clone(device),
+            Self::Backup => Step::Backup(device),
+            Self::Restore => Step::Restore(device),
         }
+    }
+
+    /// Tells whether foreign hands or a failing disk do it: it may take what was synchronized.
+    pub(crate) const fn damages(self) -> bool {
+        matches!(
+            self,
+            Self::RotStore
+                | Self::RotRecord
+                | Self::OldClientPut
+                | Self::OldClientClear
+                | Self::Overwrite
+        )
     }
 }

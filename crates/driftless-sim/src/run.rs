@@ -36,13 +36,25 @@ pub fn run_with<E>(
     edit: impl Fn(&E, &Dataset) -> Result<(), PutError>,
     check: impl Fn(&Dataset) -> Result<(), String>,
 ) -> Verdict {
+    run_checked(plan, prints, edit, |_, _| Ok(()), check)
+}
+
+/// Runs a plan with edits of one's own; `always` gets a device and says what must be true of it
+/// after every step.
+pub(crate) fn run_checked<E>(
+    plan: &Plan<E>,
+    prints: bool,
+    edit: impl Fn(&E, &Dataset) -> Result<(), PutError>,
+    always: impl Fn(usize, &Dataset) -> Result<(), String>,
+    at_rest: impl Fn(&Dataset) -> Result<(), String>,
+) -> Verdict {
     let running = AssertUnwindSafe(|| {
         let mut world = match World::new(plan.setting.clone()) {
             Ok(world) if prints => world.printed(),
             Ok(world) => world,
             Err(violation) => return Verdict::of(None, Some(violation)),
         };
-        let violation = play(&mut world, plan, edit, check).err();
+        let violation = play(&mut world, plan, edit, always, at_rest).err();
         Verdict::of(Some(&world), violation)
     });
     catch_unwind(running).unwrap_or_else(|panic| {
@@ -63,18 +75,33 @@ fn play<E>(
     world: &mut World,
     plan: &Plan<E>,
     edit: impl Fn(&E, &Dataset) -> Result<(), PutError>,
-    check: impl Fn(&Dataset) -> Result<(), String>,
+    always: impl Fn(usize, &Dataset) -> Result<(), String>,
+    at_rest: impl Fn(&Dataset) -> Result<(), String>,
 ) -> Result<(), Violation> {
-    for (after, step) in &plan.steps {
+    for (number, (after, step)) in plan.steps.iter().enumerate() {
         world.wait(*after)?;
         world.take(step, &edit)?;
+        check_all(world, number + 1, &always)?;
     }
     world.settle()?;
+    let end = plan.steps.len() + 1;
+    check_all(world, end, &always)?;
+    check_all(world, end, |device, dataset| {
+        at_rest(dataset).map_err(|what| format!("device {device}: {what}"))
+    })
+}
+
+/// Checks what an app says of its own data, on every device.
+fn check_all(
+    world: &World,
+    step: usize,
+    check: impl Fn(usize, &Dataset) -> Result<(), String>,
+) -> Result<(), Violation> {
     for device in 0..world.devices() {
-        check(world.dataset(device)).map_err(|what| Violation {
+        check(device, world.dataset(device)).map_err(|what| Violation {
             check: Check::App,
             what,
-            step: plan.steps.len() + 1,
+            step,
         })?;
     }
     Ok(())
