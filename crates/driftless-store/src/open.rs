@@ -27,7 +27,7 @@ use crate::commit::Writer;
 use crate::disk::{Live, Rows};
 use crate::error::{Cause, is_full, kind_of};
 use crate::mark::{Mark, MarkFile, Status};
-use crate::{journal, manifest, recover, rewrite};
+use crate::{journal, manifest, recover, rewrite, tables};
 
 const FORMAT: &str = "driftless store 1\n";
 const FORMAT_PREFIX: &str = "driftless store ";
@@ -161,7 +161,7 @@ pub(crate) fn open(dir: &Path) -> Result<(Live, RecoveryReport), OpenError> {
     let (mut mark_file, mark) = MarkFile::open(&dir.join("mark"))?;
     let rows_dir = find_rows(dir, mark)?;
     let copy = dir.join("journal-copy");
-    let checked = journal::check(&rows_dir, &copy)?;
+    let checked = journal::check(&rows_dir, &copy, tables::last(&rows_dir)?)?;
     let mut rows = open_rows(&rows_dir)?;
     let last = recover::last_commit(&rows).map_err(OpenError::Damaged)?;
     if checked.whole > REWRITE_BYTES.max(rows.keyspace.disk_space() / REWRITE_RATIO) {

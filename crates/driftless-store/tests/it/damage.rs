@@ -26,6 +26,14 @@ fn store(home: &Path, stop: Stop) -> PathBuf {
     left
 }
 
+/// Writes the rows out of the database's memory into tables; the journal keeps them too.
+pub(crate) fn flush(rows: &Path) {
+    let db = fjall::Database::builder(rows).open().unwrap();
+    let options = fjall::KeyspaceCreateOptions::default;
+    let rows = db.keyspace("rows", options).unwrap();
+    rows.rotate_memtable_and_wait().unwrap();
+}
+
 fn journal(dir: &Path) -> PathBuf {
     dir.join("rows/0.jnl")
 }
@@ -113,6 +121,78 @@ fn a_changed_bit_in_the_journal_leaves_the_commits_before_it() {
     }
 }
 
+/// The database passes over what stands in tables, so a journal may be cut before that without a loss. What is then
+/// appended to it does not follow on what is left of it, and is there at the next start all the same.
+#[test]
+fn commits_after_damage_in_a_journal_that_tables_had_overtaken_are_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Clean);
+    flush(&left.join("rows"));
+    let mut bytes = fs::read(journal(&left)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(journal(&left), &bytes).unwrap();
+
+    let (mut store, report) = open(&left);
+    assert_eq!((report.last_commit, &report.missing), (COMMITS, &None));
+    assert!(report.cut_bytes > 0);
+    assert_eq!(dump(&store), dump(&after(COMMITS)));
+    for more in 1..=3 {
+        store.commit(nth(COMMITS + more), Durability::Disk).unwrap();
+        drop(store);
+        let report;
+        (store, report) = open(&left);
+        assert_eq!(report.last_commit, COMMITS + more);
+        assert!(!report.lost_tail(), "{report:?}");
+        assert_eq!(dump(&store), dump(&after(COMMITS + more)));
+    }
+}
+
+/// No checksum covers the sequence numbers, by which the database tells what of a journal stands in tables.
+#[test]
+fn a_changed_sequence_number_leaves_a_prefix_also_where_commits_stand_in_tables() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Clean);
+    flush(&left.join("rows"));
+    let (store, _) = open(&left);
+    store
+        .set_setting("a", Some(b"1"), Durability::Disk)
+        .unwrap();
+    store
+        .set_setting("a", Some(b"2"), Durability::Disk)
+        .unwrap();
+    store
+        .set_setting("b", Some(b"1"), Durability::Disk)
+        .unwrap();
+    drop(store);
+    let whole = fs::read(journal(&left)).unwrap();
+    // A batch begins with 1, the number of its items, and its sequence number; it ends like the one before.
+    let ends = whole.windows(5).enumerate();
+    let starts = ends.filter_map(|(at, end)| (end == b"FJL\x03\x01").then_some(at + 4));
+    let starts: Vec<_> = [0].into_iter().chain(starts).collect();
+    assert_eq!(starts.len() as u64, COMMITS + 3);
+    for (number, start) in starts.iter().enumerate() {
+        for bit in [0, 1, 2, 4, 20, 40].map(|bit| bit + usize::from(number % 2 == 0)) {
+            let mut bytes = whole.clone();
+            bytes[start + 5 + bit / 8] ^= 1 << (bit % 8);
+            let copy = tempfile::tempdir().unwrap();
+            copy_dir(&left, copy.path());
+            fs::write(journal(copy.path()), &bytes).unwrap();
+            let report = check_after(copy.path(), 3).unwrap();
+            let (store, _) = open(copy.path());
+            let found = ["a", "b"].map(|name| store.setting(name).unwrap());
+            let [a, b] = match report.last_commit - COMMITS {
+                0 => [None, None],
+                1 => [Some("1"), None],
+                2 => [Some("2"), None],
+                _ => [Some("2"), Some("1")],
+            };
+            let expected = [a, b].map(|value| value.map(|value| value.as_bytes().to_vec()));
+            assert_eq!(found, expected, "bit {bit} of batch {number}: {report:?}");
+        }
+    }
+}
+
 /// The rows stand in tables here, for a long journal makes a start rewrite the database.
 #[test]
 fn a_changed_bit_anywhere_else_is_noticed_or_harmless() {
@@ -196,7 +276,8 @@ fn lengthen_journal(dir: &Path) {
     store.set_setting("large", None, Durability::Disk).unwrap();
 }
 
-fn files(dir: &Path) -> Vec<PathBuf> {
+/// Returns all files under a directory, in order.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
