@@ -32,13 +32,19 @@ const ITEM_HEADER_BYTES: usize = 20;
 /// Sequence numbers above are a sign of damage; the database keeps the highest bit for itself.
 const MAX_SEQUENCE: u64 = 1 << 48;
 
-/// What the journals are after they were checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the journals are.
+#[derive(Debug)]
 pub(crate) struct Checked {
     /// How many bytes of whole batches there are.
     pub(crate) whole: u64,
-    /// How many bytes were cut off, up to the last one that was not zero.
-    pub(crate) cut: u64,
+    broken: Option<Broken>,
+}
+
+/// A journal that is not whole, and those after it.
+#[derive(Debug)]
+struct Broken {
+    journals: Vec<PathBuf>,
+    extent: Extent,
 }
 
 /// Returns the journals in `rows`, oldest first.
@@ -55,23 +61,38 @@ pub(crate) fn list(rows: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(journals.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Checks the journals in `rows`, cuts them after the last whole batch, and keeps what they were before that in `copy`.
-///
-/// A journal after one that had to be cut goes as a whole: its batches build on what is missing.
-/// `tables` is the last commit that stands in tables.
-pub(crate) fn check(rows: &Path, copy: &Path, tables: Option<Place>) -> io::Result<Checked> {
-    let journals = list(rows)?;
+/// Checks the journals in `rows`. `tables` is the last commit that stands in tables.
+pub(crate) fn check(rows: &Path, tables: Option<Place>) -> io::Result<Checked> {
+    let mut journals = list(rows)?;
     let mut whole = 0;
     let mut order = Order { tables, last: None };
     for (at, path) in journals.iter().enumerate() {
         let extent = scan(File::open(path)?, &mut order)?;
         whole += extent.whole;
         if extent.used > extent.whole {
-            let cut = cut(&journals[at..], extent, copy)?;
-            return Ok(Checked { whole, cut });
+            let journals = journals.split_off(at);
+            let broken = Some(Broken { journals, extent });
+            return Ok(Checked { whole, broken });
         }
     }
-    Ok(Checked { whole, cut: 0 })
+    let broken = None;
+    Ok(Checked { whole, broken })
+}
+
+impl Checked {
+    /// Tells whether something has to be cut off.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Cuts the journals after the last whole batch, keeps what they were before that in `copy`, and returns how many bytes
+    /// were cut off, up to the last one that was not zero.
+    ///
+    /// A journal after one that had to be cut goes as a whole: its batches build on what is missing.
+    pub(crate) fn cut(&self, copy: &Path) -> io::Result<u64> {
+        let broken = self.broken.as_ref();
+        broken.map_or(Ok(0), |broken| cut(&broken.journals, broken.extent, copy))
+    }
 }
 
 /// Copies the journals, cuts the first one, removes the others, and returns how many bytes that took.
@@ -459,24 +480,20 @@ mod tests {
         }
         let lost = torn.iter().rposition(|&byte| byte != 0).unwrap() + 1 + batch(6, &[b"c"]).len();
         let whole = batch(4, &[b"a"]).len() + batch(5, &[b"b"]).len();
-        let expected = Checked {
-            whole: whole as u64,
-            cut: lost as u64,
-        };
-        assert_eq!(
-            super::check(&rows, &copy, after(3).tables).unwrap(),
-            expected
-        );
+        let expected = (whole as u64, lost as u64);
+        assert_eq!(check_and_cut(&rows, &copy), expected);
         assert_eq!(
             list(&rows).unwrap(),
             [rows.join("9.jnl"), rows.join("10.jnl")]
         );
         assert_eq!(fs::read(rows.join("10.jnl")).unwrap(), batch(5, &[b"b"]));
         assert_eq!(fs::read(copy.join("11.jnl")).unwrap(), batch(6, &[b"c"]));
-        assert_eq!(
-            super::check(&rows, &copy, after(3).tables).unwrap(),
-            Checked { cut: 0, ..expected }
-        );
+        assert_eq!(check_and_cut(&rows, &copy), (expected.0, 0));
+    }
+
+    fn check_and_cut(rows: &Path, copy: &Path) -> (u64, u64) {
+        let checked = super::check(rows, after(3).tables).unwrap();
+        (checked.whole, checked.cut(copy).unwrap())
     }
 
     proptest! {

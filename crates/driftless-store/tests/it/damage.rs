@@ -148,6 +148,58 @@ fn commits_after_damage_in_a_journal_that_tables_had_overtaken_are_kept() {
     }
 }
 
+/// A start may die before its caller could act on what it was told.
+#[test]
+fn a_loss_is_told_again_until_the_store_was_closed() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Unclean);
+    let mut bytes = fs::read(journal(&left)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(journal(&left), &bytes).unwrap();
+    let died = |from: &Path, name: &str| {
+        let to = home.path().join(name);
+        copy_dir(from, &to);
+        to
+    };
+
+    let (_first_store, first) = open(&left);
+    assert!(first.missing.is_some() && first.cut_bytes > 0, "{first:?}");
+    let second_dir = died(&left, "second");
+    let (second_store, second) = open(&second_dir);
+    assert_eq!(second.missing, first.missing);
+    assert!(second.journal_copy.unwrap().starts_with(&second_dir));
+    assert_eq!(second.stop, Stop::Unsettled);
+
+    second_store
+        .set_setting("lost", Some(b"some"), Durability::Disk)
+        .unwrap();
+    let (third_store, third) = open(&died(&second_dir, "third"));
+    assert_eq!((third.stop, &third.missing), (Stop::Unsettled, &None));
+    assert!(third.lost_tail());
+    third_store.close().unwrap();
+    let (_, last) = open(&home.path().join("third"));
+    assert_eq!((last.stop, last.lost_tail()), (Stop::Clean, false));
+}
+
+/// As above, where nothing that was acknowledged is missing.
+#[test]
+fn a_torn_commit_is_told_again_until_the_store_was_closed() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Unclean);
+    let mut bytes = fs::read(journal(&left)).unwrap();
+    let torn = bytes[..100].to_vec();
+    bytes.extend(torn);
+    fs::write(journal(&left), &bytes).unwrap();
+    let (_first_store, first) = open(&left);
+    assert_eq!((first.cut_bytes, &first.missing), (100, &None));
+    let copy = home.path().join("copy");
+    copy_dir(&left, &copy);
+    let (_, second) = open(&copy);
+    assert_eq!((second.cut_bytes, second.lost_tail()), (0, true));
+    assert_eq!(second.last_commit, COMMITS);
+}
+
 /// No checksum covers the sequence numbers, by which the database tells what of a journal stands in tables.
 #[test]
 fn a_changed_sequence_number_leaves_a_prefix_also_where_commits_stand_in_tables() {
