@@ -94,18 +94,22 @@ pub(crate) fn owners(rows: &Rows) -> Result<Vec<Owner>, RecoverError> {
 /// Returns the value of a setting.
 pub(crate) fn setting(rows: &Rows, name: &str) -> Result<Option<Vec<u8>>, RecoverError> {
     let key = schema::setting_key(name);
-    let value = rows
-        .keyspace
-        .get(&key)
-        .map_err(|error| RecoverError::Failed(error.into()))?;
+    let damaged = || RecoverError::Setting {
+        name: name.to_owned(),
+    };
+    let value = rows.keyspace.get(&key).map_err(|error| {
+        if is_damage(&error) {
+            damaged()
+        } else {
+            RecoverError::Failed(error.into())
+        }
+    })?;
     let body = value
         .as_deref()
         .map(|value| schema::unseal(&key, value))
         .transpose();
     body.map(|body| body.map(<[u8]>::to_vec))
-        .map_err(|_| RecoverError::Setting {
-            name: name.to_owned(),
-        })
+        .map_err(|_| damaged())
 }
 
 /// Reads one dataset as it was at one moment, whatever is committed meanwhile.

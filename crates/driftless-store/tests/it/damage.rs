@@ -317,6 +317,38 @@ fn a_damaged_dataset_is_set_aside_and_others_stay_usable() {
     assert_eq!(dump(&store), dump(&model));
 }
 
+#[test]
+fn a_setting_in_a_damaged_table_is_named_and_the_rest_stays_usable() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Clean);
+    let (store, _) = open(&left);
+    let value: Vec<u8> = (0..16_u8).map(|n| n.wrapping_mul(n ^ 0x5b)).collect();
+    store
+        .set_setting("marked", Some(&value), Durability::Disk)
+        .unwrap();
+    drop(store);
+    flush(&left.join("rows"));
+    let mut found = 0;
+    for file in files(&left.join("rows/keyspaces/1/tables")) {
+        let mut bytes = fs::read(&file).unwrap();
+        if let Some(at) = bytes.windows(16).position(|window| window == value) {
+            bytes[at] ^= 1;
+            fs::write(file, bytes).unwrap();
+            found += 1;
+        }
+    }
+    assert_eq!(found, 1);
+
+    check_after(&left, 1).unwrap();
+    let (store, _) = open(&left);
+    let error = store.setting("marked").unwrap_err();
+    assert!(
+        matches!(&error, RecoverError::Setting { name } if name == "marked"),
+        "{error:?}"
+    );
+    assert_eq!(store.setting("other").unwrap(), None);
+}
+
 /// Writes and removes a large setting until a start finds the journal too long.
 fn lengthen_journal(dir: &Path) {
     let (store, _) = open(dir);
