@@ -254,11 +254,13 @@ fn unreadable(dataset: &DatasetKey, error: fjall::Error) -> RecoverError {
 }
 
 /// Tells files that are not as they were written from a disk that fails or is full.
+///
+/// An invalid input is a place before the beginning of a file that was cut: the database reads tables from their end.
 pub(crate) fn is_damage(error: &fjall::Error) -> bool {
-    use ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    use ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
     matches!(
         kind_of(error),
-        None | Some(InvalidData | NotFound | UnexpectedEof)
+        None | Some(InvalidData | InvalidInput | NotFound | UnexpectedEof)
     )
 }
 

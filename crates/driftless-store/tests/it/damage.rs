@@ -318,6 +318,31 @@ fn a_damaged_dataset_is_set_aside_and_others_stay_usable() {
 }
 
 #[test]
+fn a_table_cut_anywhere_is_damage_and_no_failing_disk() {
+    let home = tempfile::tempdir().unwrap();
+    let left = store(home.path(), Stop::Clean);
+    flush(&left.join("rows"));
+    let tables = files(&left.join("rows/keyspaces"));
+    for table in tables
+        .iter()
+        .filter(|file| file.parent().unwrap().ends_with("tables"))
+    {
+        let whole = fs::read(table).unwrap();
+        for cut in [0, 1, 31, 100, whole.len() / 2, whole.len() - 1] {
+            fs::write(table, &whole[..cut]).unwrap();
+            let result = DiskStore::open(&left);
+            assert!(
+                matches!(result, Err(OpenError::Damaged(_))),
+                "{} at {cut}: {result:?}",
+                table.display()
+            );
+        }
+        fs::write(table, whole).unwrap();
+    }
+    check(&left).unwrap();
+}
+
+#[test]
 fn a_setting_in_a_damaged_table_is_named_and_the_rest_stays_usable() {
     let home = tempfile::tempdir().unwrap();
     let left = store(home.path(), Stop::Clean);
