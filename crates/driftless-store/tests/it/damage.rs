@@ -224,7 +224,7 @@ fn a_changed_sequence_number_leaves_a_prefix_also_where_commits_stand_in_tables(
     let starts: Vec<_> = [0].into_iter().chain(starts).collect();
     assert_eq!(starts.len() as u64, COMMITS + 3);
     for (number, start) in starts.iter().enumerate() {
-        for bit in [0, 1, 2, 4, 20, 40].map(|bit| bit + usize::from(number % 2 == 0)) {
+        for bit in [0, 2, 40].map(|bit| bit + number % 2) {
             let mut bytes = whole.clone();
             bytes[start + 5 + bit / 8] ^= 1 << (bit % 8);
             let copy = tempfile::tempdir().unwrap();

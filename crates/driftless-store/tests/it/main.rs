@@ -8,5 +8,8 @@ mod directory;
 mod left;
 mod model;
 mod past;
+mod random_damage;
 mod rewrite;
 mod samples;
+mod soak;
+mod steps;
