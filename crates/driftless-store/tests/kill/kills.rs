@@ -54,6 +54,7 @@ fn kill_and_look(durability: Durability, test: &'static str) {
             .or_insert(0) += 1;
         store.look(home.path(), &events);
     }
+    assert!(store.last >= soak.cases, "the processes came to nothing");
     eprintln!(
         "{durability:?}: {} kills, {} commits",
         soak.cases, store.last
