@@ -7,6 +7,7 @@
 //!
 //! - [`Service`] is the whole behaviour, without IO: a request and a time in, an answer out.
 //! - [`Storage`] is what it asks of a disk: [`FjallStorage`] is one, [`MemoryStorage`] none.
+//! - [`Gate`] is the service behind signatures, HTTP in and HTTP out, still without IO.
 //! - [`Server`] is the HTTP shell: signatures, limits, a graceful stop.
 //! - [`DataDir`] is a directory with a store and a key pair in it.
 //!
@@ -27,6 +28,7 @@
 //! proxy that ends TLS in front of a server that others can reach.
 
 mod data_dir;
+mod gate;
 mod http;
 mod key_pair;
 mod service;
@@ -35,6 +37,7 @@ mod storage;
 mod token;
 
 pub use self::data_dir::{DataDir, OpenError};
+pub use self::gate::Gate;
 pub use self::http::{Config, Failure, Fault, Moment, ServeError, Server};
 pub use self::key_pair::KeyPair;
 pub use self::service::{Caller, Limits, Service};

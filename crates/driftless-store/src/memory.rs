@@ -74,6 +74,21 @@ impl MemoryStore {
         }
     }
 
+    /// Returns a store on a copy of the disk as a loss of power would leave it: a backup, or a clone.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let durable = self.disk().durable.clone();
+        let disk = Disk {
+            now: durable.clone(),
+            durable,
+            buffered: Vec::new(),
+        };
+        Self {
+            disk: Arc::new(Mutex::new(disk)),
+            closed: AtomicBool::new(false),
+        }
+    }
+
     /// Returns how many datasets were set aside.
     #[must_use]
     pub fn set_aside_count(&self) -> usize {

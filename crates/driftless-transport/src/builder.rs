@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock, Timer, TokioTimer};
 use crate::connection::Connection;
+use crate::courier::Courier;
 use crate::credentials::CredentialsProvider;
 use crate::endpoint::Endpoint;
 use crate::exchange::HyperTransport;
@@ -22,6 +23,7 @@ pub struct HyperTransportBuilder {
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
     jitter_seed: Option<u64>,
+    courier: Option<Arc<dyn Courier>>,
 }
 
 impl HyperTransportBuilder {
@@ -36,6 +38,7 @@ impl HyperTransportBuilder {
             clock: Arc::new(SystemClock),
             timer: Arc::new(TokioTimer),
             jitter_seed: None,
+            courier: None,
         }
     }
 
@@ -88,6 +91,15 @@ impl HyperTransportBuilder {
         self
     }
 
+    /// What carries each request; by default hyper does, over sockets.
+    ///
+    /// Another one answers for time-outs and the length of answers itself: the settings of those
+    /// have no effect then.
+    pub fn courier(mut self, courier: Arc<dyn Courier>) -> Self {
+        self.courier = Some(courier);
+        self
+    }
+
     /// Builds the transport. It connects when something is exchanged.
     #[must_use]
     pub fn build(self) -> HyperTransport {
@@ -96,15 +108,17 @@ impl HyperTransportBuilder {
             .jitter_seed
             .or_else(|| getrandom::u64().ok())
             .unwrap_or_default();
-        let connection = Connection::new(
-            self.connect_timeout,
-            self.request_timeout,
-            self.max_answer_bytes,
-        );
+        let courier = self.courier.unwrap_or_else(|| {
+            Arc::new(Connection::new(
+                self.connect_timeout,
+                self.request_timeout,
+                self.max_answer_bytes,
+            ))
+        });
         HyperTransport::new(
             self.endpoint,
             self.credentials,
-            connection,
+            courier,
             self.attempts,
             (self.clock, self.timer, seed),
         )

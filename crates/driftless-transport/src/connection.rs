@@ -6,8 +6,6 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use driftless_wire::{ERROR_TYPE_HEADER, Timestamp};
-use http::header::{DATE, HeaderMap};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -16,8 +14,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::clock::to_timestamp;
+use crate::courier::Courier;
 use crate::error::ExchangeError;
+use crate::transport::BoxFuture;
 
 /// A pool of connections.
 #[derive(Debug)]
@@ -25,15 +24,6 @@ pub(crate) struct Connection {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     request_timeout: Duration,
     max_answer_bytes: usize,
-}
-
-/// What is looked at of an answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) error_type: Option<String>,
-    pub(crate) date: Option<Timestamp>,
-    pub(crate) body: Bytes,
 }
 
 impl Connection {
@@ -60,14 +50,10 @@ impl Connection {
         }
     }
 
-    /// Sends a request once.
-    ///
-    /// The pool sends it anew over another connection only if the first one was found closed before
-    /// a byte of it was written.
-    pub(crate) async fn send(
+    async fn send(
         &self,
-        request: http::Request<Full<Bytes>>,
-    ) -> Result<Answer, ExchangeError> {
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, ExchangeError> {
         if Handle::try_current().is_err() {
             return Err(ExchangeError::NoRuntime);
         }
@@ -79,20 +65,18 @@ impl Connection {
         }
     }
 
-    async fn answer(&self, request: http::Request<Full<Bytes>>) -> Result<Answer, ExchangeError> {
-        let (head, body) = match self.client.request(request).await {
+    async fn answer(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, ExchangeError> {
+        let (head, body) = match self.client.request(request.map(Full::new)).await {
             Ok(response) => response.into_parts(),
             Err(error) if error.is_connect() => return Err(ExchangeError::Connect(error.into())),
             Err(error) => return Err(ExchangeError::Interrupted(error.into())),
         };
         let body = Limited::new(body, self.max_answer_bytes).collect().await;
-        let text = |name| head.headers.get(name)?.to_str().ok();
-        Ok(Answer {
-            status: head.status.as_u16(),
-            error_type: text(ERROR_TYPE_HEADER).map(str::to_owned),
-            date: date(&head.headers),
-            body: body.map_err(|error| self.broken(error))?.to_bytes(),
-        })
+        let body = body.map_err(|error| self.broken(error))?.to_bytes();
+        Ok(http::Response::from_parts(head, body))
     }
 
     fn broken(&self, error: Box<dyn Error + Send + Sync>) -> ExchangeError {
@@ -105,7 +89,13 @@ impl Connection {
     }
 }
 
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    let text = headers.get(DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(text).ok().map(to_timestamp)
+/// The pool sends a request anew over another connection only if the first one was found closed
+/// before a byte of it was written.
+impl Courier for Connection {
+    fn carry(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, ExchangeError>> {
+        Box::pin(self.send(request))
+    }
 }

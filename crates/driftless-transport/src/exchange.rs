@@ -16,15 +16,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use driftless_wire::Timestamp;
-use driftless_wire::{ApiError, DatasetName, ErrorCode, HttpParts, Operation, Request, Response};
+use driftless_wire::{
+    ApiError, DatasetName, ERROR_TYPE_HEADER, ErrorCode, HttpParts, Operation, Request, Response,
+};
+use http::header::DATE;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug, info_span};
 
 use crate::builder::HyperTransportBuilder;
-use crate::clock::{Clock, Timer};
-use crate::connection::{Answer, Connection};
+use crate::clock::{Clock, Timer, to_timestamp};
+use crate::courier::Courier;
 use crate::credentials::{Credentials, CredentialsError, CredentialsProvider};
 use crate::endpoint::Endpoint;
 use crate::error::ExchangeError;
@@ -39,7 +42,7 @@ use crate::transport::{BoxFuture, Exchanged, Transport};
 pub struct HyperTransport {
     endpoint: Endpoint,
     credentials: Arc<dyn CredentialsProvider>,
-    connection: Connection,
+    courier: Arc<dyn Courier>,
     attempts: u32,
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
@@ -60,14 +63,14 @@ impl HyperTransport {
     pub(crate) fn new(
         endpoint: Endpoint,
         credentials: Arc<dyn CredentialsProvider>,
-        connection: Connection,
+        courier: Arc<dyn Courier>,
         attempts: u32,
         (clock, timer, seed): (Arc<dyn Clock>, Arc<dyn Timer>, u64),
     ) -> Self {
         Self {
             endpoint,
             credentials,
-            connection,
+            courier,
             attempts,
             clock,
             timer,
@@ -103,8 +106,8 @@ impl HyperTransport {
             .await;
         let (result, date) = match sent {
             Ok(answer) => {
-                course.bytes_down += answer.body.len() as u64;
-                (read(course.operation, &answer, &span), answer.date)
+                course.bytes_down += answer.body().len() as u64;
+                (read(course.operation, &answer, &span), date(&answer))
             }
             Err(error) => (Err(error), None),
         };
@@ -146,7 +149,7 @@ impl HyperTransport {
         course: &Course,
         credentials: &Credentials,
         now: Timestamp,
-    ) -> Result<Answer, ExchangeError> {
+    ) -> Result<http::Response<Bytes>, ExchangeError> {
         let signed = signed(
             &self.endpoint,
             &course.parts,
@@ -154,7 +157,7 @@ impl HyperTransport {
             credentials,
             now,
         )?;
-        self.connection.send(signed).await
+        self.courier.carry(signed).await
     }
 
     /// Returns credentials that have not expired by the service's clock, if there are any.
@@ -265,13 +268,20 @@ impl Course {
     }
 }
 
-fn read(operation: Operation, answer: &Answer, span: &Span) -> Result<Response, ExchangeError> {
-    span.record("status", answer.status);
-    span.record("bytes_down", answer.body.len() as u64);
-    if (200..300).contains(&answer.status) {
-        return Ok(Response::from_body(operation, &answer.body)?);
+fn read(
+    operation: Operation,
+    answer: &http::Response<Bytes>,
+    span: &Span,
+) -> Result<Response, ExchangeError> {
+    let (status, body) = (answer.status(), answer.body());
+    span.record("status", status.as_u16());
+    span.record("bytes_down", body.len() as u64);
+    if status.is_success() {
+        return Ok(Response::from_body(operation, body)?);
     }
-    let error = ApiError::from_http(answer.status, answer.error_type.as_deref(), &answer.body);
+    let error_type = answer.headers().get(ERROR_TYPE_HEADER);
+    let error_type = error_type.and_then(|text| text.to_str().ok());
+    let error = ApiError::from_http(status.as_u16(), error_type, body);
     span.record(
         "code",
         match &error.code {
@@ -280,4 +290,9 @@ fn read(operation: Operation, answer: &Answer, span: &Span) -> Result<Response, 
         },
     );
     Err(error.into())
+}
+
+fn date(answer: &http::Response<Bytes>) -> Option<Timestamp> {
+    let text = answer.headers().get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(text).ok().map(to_timestamp)
 }

@@ -5,7 +5,8 @@
 //! sends a request again only where that is safe: **an update whose outcome is unknown is never
 //! sent again**. It keeps no data and knows nothing of counts, sessions and merging.
 //!
-//! Who needs another way to a service implements [`Transport`].
+//! Who needs another way to a service implements [`Transport`], or [`Courier`] to keep signatures and
+//! repetitions.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -25,6 +26,7 @@
 mod builder;
 mod clock;
 mod connection;
+mod courier;
 mod credentials;
 mod endpoint;
 mod error;
@@ -35,6 +37,7 @@ mod transport;
 
 pub use builder::HyperTransportBuilder;
 pub use clock::{Clock, SystemClock, Timer, TokioTimer};
+pub use courier::Courier;
 pub use credentials::{
     Credentials, CredentialsError, CredentialsProvider, EnvironmentCredentials, StaticCredentials,
 };

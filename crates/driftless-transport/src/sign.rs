@@ -10,7 +10,6 @@ use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use driftless_wire::{HttpParts, Timestamp};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use http_body_util::Full;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::clock::to_system_time;
@@ -28,8 +27,8 @@ pub(crate) fn signed(
     body: &Bytes,
     credentials: &Credentials,
     now: Timestamp,
-) -> Result<http::Request<Full<Bytes>>, ExchangeError> {
-    let mut request = http::Request::new(Full::new(body.clone()));
+) -> Result<http::Request<Bytes>, ExchangeError> {
+    let mut request = http::Request::new(body.clone());
     *request.uri_mut() = endpoint.address(&parts.path, &parts.query)?;
     *request.method_mut() = match parts.method {
         driftless_wire::Method::Get => http::Method::GET,
@@ -65,7 +64,7 @@ pub(crate) fn signed(
 fn signature(
     region: &str,
     parts: &HttpParts,
-    request: &http::Request<Full<Bytes>>,
+    request: &http::Request<Bytes>,
     body: &[u8],
     credentials: &Credentials,
     now: Timestamp,

@@ -16,6 +16,7 @@ use crate::error::OpenError;
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
 use crate::shared::Shared;
+use crate::workers::{SystemWorkers, Workers};
 
 /// The setting of the store that names the identity pool whose data it keeps.
 const POOL_SETTING: &str = "identity-pool";
@@ -32,6 +33,7 @@ pub struct ClientBuilder {
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
+    workers: Arc<dyn Workers>,
     seed: Option<[u8; 32]>,
     durability: Durability,
     limits: Limits,
@@ -63,6 +65,7 @@ impl ClientBuilder {
             transport: None,
             clock: Arc::new(SystemClock),
             timer: Arc::new(TokioTimer),
+            workers: Arc::new(SystemWorkers),
             seed: None,
             durability: Durability::Disk,
             limits: Limits::default(),
@@ -122,6 +125,12 @@ impl ClientBuilder {
         Self { timer, ..self }
     }
 
+    /// Sets where work is done that waits for the disk; by default on threads of tokio and of the
+    /// system.
+    pub fn workers(self, workers: Arc<dyn Workers>) -> Self {
+        Self { workers, ..self }
+    }
+
     /// Sets the seed of all random choices. It must never be used twice with real data: op ids
     /// would collide.
     pub fn seed(self, seed: [u8; 32]) -> Self {
@@ -169,6 +178,7 @@ impl ClientBuilder {
             transport: self.transport,
             clock: self.clock,
             timer: self.timer,
+            workers: self.workers,
             seeds: Seeds::new(seed),
             durability: self.durability,
             recorder: self.recorder,

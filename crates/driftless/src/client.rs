@@ -153,7 +153,9 @@ impl Client {
     pub fn close(&self) -> Result<(), CloseError> {
         let mut slots = self.shared.slots();
         self.shared.closed.send_replace(true);
-        slots.drain().for_each(|(_, slot)| slot.close(&self.shared));
+        std::mem::take(&mut *slots)
+            .into_values()
+            .for_each(|slot| slot.close(&self.shared));
         Ok(self.shared.store.close()?)
     }
 }

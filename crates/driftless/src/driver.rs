@@ -7,13 +7,14 @@
 //! outcome the next session finds out by listing. The engine keeps the dropped session until the
 //! next one begins; a step of it that comes late is told apart by its number.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_merge::{Failure, Input, Output, SessionError, Summary};
 use driftless_transport::{ExchangeError, Exchanged};
 use driftless_wire::{ErrorCode, Operation, Request, Response};
-use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
@@ -27,9 +28,6 @@ pub(crate) async fn synchronize(
     shared: &Arc<Shared>,
     slot: &Arc<Slot>,
 ) -> Result<Report, SyncError> {
-    if Handle::try_current().is_err() {
-        return Err(SyncError::NoRuntime);
-    }
     shared.transport()?;
     let session = |number| async move {
         let span = session_span(slot);
@@ -106,25 +104,30 @@ async fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64) -> Result<Repo
     }
 }
 
-/// Makes a step on a blocking thread.
+/// Makes a step where the disk may be waited for.
 async fn next_step(
     shared: &Arc<Shared>,
     slot: &Arc<Slot>,
     number: u64,
     input: Input,
 ) -> Result<Step, SyncError> {
-    let (shared, slot, span) = (Arc::clone(shared), Arc::clone(slot), Span::current());
-    let stepping = move || span.in_scope(|| step(&shared, &slot, number, input));
-    tokio::task::spawn_blocking(stepping)
-        .await
-        .map_err(|error| {
-            if error.is_panic() {
-                SyncError::Panicked
-            } else {
-                // The runtime is shutting down and begins nothing any more.
-                SyncError::NoRuntime
-            }
-        })
+    let (workers, span) = (Arc::clone(&shared.workers), Span::current());
+    let (shared, slot) = (Arc::clone(shared), Arc::clone(slot));
+    let (done, made) = oneshot::channel();
+    let stepping = move || {
+        let stepping = || span.in_scope(|| step(&shared, &slot, number, input));
+        // Whoever waited may have gone.
+        drop(done.send(catch_unwind(AssertUnwindSafe(stepping))));
+    };
+    if !workers.step(Box::new(stepping)) {
+        return Err(SyncError::NoRuntime);
+    }
+    match made.await {
+        Ok(Ok(step)) => Ok(step),
+        Ok(Err(_panic)) => Err(SyncError::Panicked),
+        // The runtime is shutting down and begins nothing any more.
+        Err(_) => Err(SyncError::NoRuntime),
+    }
 }
 
 /// Gives one input to the engine and does all that must be done on the spot: commits, in their

@@ -79,6 +79,7 @@
 //! | `dataset.rs` | what an app calls |
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
+//! | `workers.rs` | the threads that wait for the disk |
 //! | `changes.rs` | what consumers hear |
 //! | `error.rs`, `report.rs` | what operations return |
 //!
@@ -106,6 +107,7 @@ mod seeds;
 mod shared;
 mod slot;
 mod turns;
+mod workers;
 
 pub use builder::ClientBuilder;
 pub use changes::{Change, Changes, Origin};
@@ -114,3 +116,4 @@ pub use dataset::{Dataset, Transaction};
 pub use error::{CloseError, DatasetError, OpenError, PutError, SyncError};
 pub use recorder::Recorder;
 pub use report::{Outcome, Report};
+pub use workers::{Work, Workers};

@@ -1,6 +1,6 @@
 //! What all datasets of a client use, and whether the client is open.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +15,7 @@ use crate::error::{DatasetError, OpenError, SyncError};
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
 use crate::slot::Slot;
+use crate::workers::Workers;
 
 /// Whatever a dataset needs beside itself.
 pub(crate) struct Shared {
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timer: Arc<dyn Timer>,
+    pub(crate) workers: Arc<dyn Workers>,
     pub(crate) seeds: Seeds,
     pub(crate) durability: Durability,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
@@ -29,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) owner: Owner,
     pub(crate) limits: Limits,
     /// The datasets that are open, each once.
-    pub(crate) slots: Mutex<HashMap<DatasetName, Arc<Slot>>>,
+    pub(crate) slots: Mutex<BTreeMap<DatasetName, Arc<Slot>>>,
     /// Whether the client was closed; it changes under the lock of `slots`.
     pub(crate) closed: watch::Sender<bool>,
 }
@@ -59,7 +61,7 @@ impl Shared {
         self.transport.as_ref().ok_or(SyncError::NoTransport)
     }
 
-    pub(crate) fn slots(&self) -> MutexGuard<'_, HashMap<DatasetName, Arc<Slot>>> {
+    pub(crate) fn slots(&self) -> MutexGuard<'_, BTreeMap<DatasetName, Arc<Slot>>> {
         // A slot is put in or taken out whole, so a panic leaves nothing half done.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }

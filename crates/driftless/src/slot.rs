@@ -37,7 +37,7 @@ pub(crate) struct Inner {
     pub(crate) session: u64,
     /// Why the dataset takes no more edits.
     refusal: Option<Refusal>,
-    /// A thread that folds is under way.
+    /// A fold is under way.
     folding: bool,
 }
 
@@ -130,8 +130,8 @@ impl Slot {
             return;
         }
         let (slot, shared) = (Arc::clone(self), Arc::clone(shared));
-        let thread = std::thread::Builder::new().name("driftless-fold".to_owned());
-        inner.folding = thread.spawn(move || slot.fold(&shared)).is_ok();
+        let workers = Arc::clone(&shared.workers);
+        inner.folding = workers.background(Box::new(move || slot.fold(&shared)));
     }
 
     fn fold(&self, shared: &Shared) {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fault::Fault;
+use crate::gate::Gate;
 use crate::key_pair::KeyPair;
 use crate::service::{Limits, Service};
 
 /// What a [`Server`](crate::Server) is made of: a service, who may call it, and limits.
 #[derive(Debug)]
 pub struct Config {
-    pub(super) service: Service,
-    pub(super) key_pair: KeyPair,
+    pub(super) gate: Gate,
     pub(super) fault: Option<Arc<dyn Fault>>,
     pub(super) max_body_bytes: usize,
     pub(super) max_head_bytes: usize,
@@ -30,8 +30,7 @@ impl Config {
     #[must_use]
     pub fn new(service: Service, key_pair: KeyPair) -> Self {
         Self {
-            service,
-            key_pair,
+            gate: Gate::new(service, key_pair),
             fault: None,
             // A dataset of 1 MiB is up to six times as long in JSON, if all of it is escaped.
             max_body_bytes: 8 * 1024 * 1024,
@@ -49,7 +48,7 @@ impl Config {
     /// Sets what datasets and identities may hold; the service's quotas by default.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.service = self.service.with_limits(limits);
+        self.gate.service = self.gate.service.with_limits(limits);
         self
     }
 

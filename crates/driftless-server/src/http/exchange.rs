@@ -1,7 +1,6 @@
-//! One request and its answer.
+//! One request and its answer: reading it, the time it may take, and what the log tells of it.
 //!
-//! In order: who is it (head only), the body, is it true (signature), what is asked, the service.
-//! So a stranger costs a head, and nothing is parsed that is not signed.
+//! What it is answered is decided behind the [`Gate`](crate::Gate).
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,24 +8,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use driftless_wire::{ApiError, ERROR_TYPE_HEADER, ErrorCode, Request, Timestamp};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use driftless_wire::{ApiError, ErrorCode, Timestamp};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::request::Parts;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::Response;
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, Span, field};
 
 use super::config::Config;
-use super::fault::{Failure, Moment};
-use crate::service::Caller;
-use crate::sigv4::{Claimed, Head};
+use super::fault::Failure;
+use crate::gate::{answer, refusal};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Answers requests.
 #[derive(Debug)]
@@ -96,16 +93,16 @@ impl Exchange {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         span.record("micros", micros);
         let response = match outcome {
-            Ok(body) => response(body, None),
+            Ok(body) => answer(body),
             Err(Failure::Answer(error)) => {
                 tracing::debug!(code = error.code.name(), "refused");
-                response(error.to_body(), Some(&error))
+                refusal(&error)
             }
             Err(Failure::Silence) => return Err(Silence),
         };
         span.record("status", response.status().as_u16());
         tracing::debug!("answered");
-        Ok(with_id(response, number))
+        Ok(with_id(response, number).map(Full::new))
     }
 
     async fn process(
@@ -116,7 +113,7 @@ impl Exchange {
         let deadline = started + self.config.request_timeout;
         let now = clock();
         let (parts, body) = request.into_parts();
-        Claimed::check(head(&parts), &self.config.key_pair, now).map_err(ApiError::from)?;
+        self.config.gate.check(&parts, now)?;
         let body = timeout_at(deadline, read(&parts, body, self.config.max_body_bytes))
             .await
             .map_err(|_| too_slow())??;
@@ -128,59 +125,22 @@ impl Exchange {
         let span = Span::current();
         let job = spawn_blocking(move || {
             let _entered = span.entered();
-            self.perform(&parts, &body, now, permit)
+            let Config { gate, fault, .. } = &self.config;
+            let strike = |operation, moment| {
+                let fault = fault.as_ref();
+                fault
+                    .and_then(|fault| fault.strike(operation, moment))
+                    .map_or(Ok(()), Err)
+            };
+            let body = gate.perform(&parts, &body, now, clock(), strike);
+            drop(permit);
+            body
         });
         // A panic was reported where it happened; the client learns that the outcome is unknown.
         timeout_at(deadline, job)
             .await
             .map_err(|_| overloaded())?
             .map_err(|_| failed())?
-    }
-
-    /// Does the part that computes and blocks.
-    fn perform(
-        &self,
-        parts: &Parts,
-        body: &[u8],
-        now: Timestamp,
-        _permit: OwnedSemaphorePermit,
-    ) -> Result<Vec<u8>, Failure> {
-        let Config {
-            key_pair, service, ..
-        } = &self.config;
-        let claimed = Claimed::check(head(parts), key_pair, now).map_err(ApiError::from)?;
-        claimed.verify(key_pair, body).map_err(ApiError::from)?;
-        let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
-        let request = Request::from_http(parts.method.as_str(), path, query, body);
-        let request = request.map_err(ApiError::from)?;
-
-        let operation = request.operation();
-        Span::current().record("operation", operation.name());
-        if let Some(dataset) = request.dataset_name() {
-            Span::current().record("dataset", dataset.as_str());
-        }
-        let strike = |moment| {
-            let fault = self.config.fault.as_ref();
-            fault
-                .and_then(|fault| fault.strike(operation, moment))
-                .map_or(Ok(()), Err)
-        };
-        strike(Moment::Before)?;
-        let response = service.handle(request, &Caller::Operator, clock())?;
-        strike(Moment::After)?;
-        Ok(response.to_body())
-    }
-}
-
-fn head(parts: &Parts) -> Head<'_> {
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    Head {
-        method: parts.method.as_str(),
-        target,
-        headers: &parts.headers,
     }
 }
 
@@ -205,23 +165,7 @@ async fn read(parts: &Parts, body: Incoming, limit: usize) -> Result<Bytes, ApiE
     }
 }
 
-fn response(body: Vec<u8>, error: Option<&ApiError>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    if let Some(error) = error {
-        *response.status_mut() =
-            http::StatusCode::from_u16(error.status).unwrap_or(http::StatusCode::BAD_REQUEST);
-        if let Ok(code) = HeaderValue::from_str(error.code.name()) {
-            let name = HeaderName::from_bytes(ERROR_TYPE_HEADER.as_bytes());
-            response
-                .headers_mut()
-                .insert(name.expect("the name is a header's"), code);
-        }
-    }
-    response
-}
-
-fn with_id(mut response: Response<Full<Bytes>>, number: u64) -> Response<Full<Bytes>> {
+fn with_id(mut response: Response<Bytes>, number: u64) -> Response<Bytes> {
     response
         .headers_mut()
         .insert(REQUEST_ID, HeaderValue::from(number));
