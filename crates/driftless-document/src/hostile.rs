@@ -8,7 +8,7 @@ use crate::id::{MAX_COUNTER, ObjectId, OpId};
 use crate::run::{Body, Run, Span};
 use crate::samples::{A, B, a, b, characters, check_invariants, made, number, put, rich, second};
 use crate::state::{Count, CountKey, State};
-use crate::value::{Content, ObjectType, Scalar};
+use crate::value::{Content, Contents, ObjectType, Scalar};
 
 fn refused(change: impl FnOnce(&mut Delta)) -> ApplyError {
     let mut delta = second();
@@ -124,7 +124,7 @@ fn object_that_is_not_there_or_of_another_kind_is_refused() {
 fn object_that_is_changed_and_removed_at_once_is_refused() {
     let gone = RegisterDelta {
         removed: Removed::All,
-        added: BTreeMap::new(),
+        added: Contents::default(),
     };
     let remove = |delta: &mut Delta| write(delta, "text", gone);
     assert_eq!(refused(remove), ApplyError::Object(made(a(4))));
