@@ -158,18 +158,6 @@ impl State {
         }
     }
 
-    /// Returns how deep an object stands; the root stands at 0.
-    pub(crate) fn depth(&self, object: ObjectId) -> usize {
-        let place = |id: &ObjectId| {
-            self.objects
-                .get(id)?
-                .place
-                .as_ref()
-                .map(|place| place.object)
-        };
-        std::iter::successors(place(&object), place).count()
-    }
-
     /// Returns the clock.
     #[must_use]
     pub const fn clock(&self) -> &Clock {
