@@ -92,8 +92,8 @@ struct Device {
 struct World {
     devices: Vec<Device>,
     service: Service,
-    /// Merged every edit.
-    reference: Reference,
+    /// Every edit, in the order in which they were made.
+    edits: Edit,
     /// The keys that only one device edits.
     own: BTreeMap<String, i64>,
     drawn: u64,
@@ -105,7 +105,7 @@ impl World {
         let mut world = Self {
             devices: Vec::new(),
             service,
-            reference: Reference::new(),
+            edits: Edit::default(),
             own: BTreeMap::new(),
             drawn: 0,
         };
@@ -220,7 +220,7 @@ impl World {
     fn edit(&mut self, device: usize, operation: Operation) {
         if let Some(LocalEdit { commit, edit, .. }) = self.make(device, operation) {
             keep(&mut self.devices[device].disk, commit);
-            self.reference.record(&edit);
+            self.edits.append(edit);
         }
     }
 
@@ -325,7 +325,7 @@ impl World {
                 }
             }
         }
-        rewrote.iter().for_each(|edit| self.reference.record(edit));
+        rewrote.into_iter().for_each(|edit| self.edits.append(edit));
         if is_over {
             self.restart(device);
         }
@@ -417,7 +417,9 @@ impl World {
 
     /// What the devices show is what the models say.
     fn check_models(&self) {
-        let (state, reference) = (self.state(0), self.reference.state());
+        let mut merged = Reference::new();
+        merged.record(&self.edits);
+        let (state, reference) = (self.state(0), merged.state());
         let keys: BTreeSet<&str> = state.keys().chain(reference.keys()).collect();
         for key in keys {
             assert_eq!(
@@ -428,7 +430,7 @@ impl World {
         }
         assert_eq!(
             self.devices[0].replica.document().text("text"),
-            self.reference.text("text")
+            merged.text("text")
         );
         let own = state.keys().filter(|key| key.starts_with("own"));
         let own = own.map(|key| (key.to_owned(), state.get(key).expect("a key has a value")));

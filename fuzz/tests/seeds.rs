@@ -29,10 +29,6 @@ fn a(counter: u32) -> OpId {
     OpId::new(counter, A)
 }
 
-fn b(counter: u32) -> OpId {
-    OpId::new(counter, B)
-}
-
 fn block(bytes: &[u8]) -> Vec<u8> {
     let len = u16::try_from(bytes.len()).unwrap();
     [&len.to_be_bytes(), bytes].concat()
