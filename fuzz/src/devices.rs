@@ -202,10 +202,12 @@ impl World {
         );
     }
 
-    /// Makes a delta that is too long for a log.
+    /// Makes a delta that may be too long for a log: its values do not deflate.
     fn put_many(&mut self, device: usize, keys: u8) {
-        let value = Scalar::from("so long that it is no small edit any more, ".repeat(4));
-        let keys = (0..keys).map(|key| (format!("many{key}"), value.clone()));
+        let keys = (0..keys % 128).map(|key| {
+            let value = blake3::hash(&[&self.drawn.to_be_bytes()[..], &[key]].concat());
+            (format!("many{key}"), Scalar::from(value.to_string()))
+        });
         self.edit(device, Operation::Put(keys.collect()));
     }
 

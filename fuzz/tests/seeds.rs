@@ -404,7 +404,7 @@ fn seeds_of_devices_are_what_they_say() {
         &[
             (0, PUT_MANY, &[60]),
             (0, SYNC, &[]),
-            (1, PUT_MANY, &[255]),
+            (1, PUT_MANY, &[127]),
             (1, SYNC, &[]),
             (0, SYNC, &[]),
         ],
