@@ -148,13 +148,9 @@ impl Replica {
     fn listed_with_sent(&self, stored: &State) -> Clock {
         let mut listed = self.listed().clock().clone();
         let seen = stored.seen_from(self.row.actor);
-        for made in self
-            .row
-            .sent
-            .iter()
-            .filter(|sent| sent.counter <= seen)
-            .flat_map(|sent| &sent.made)
-        {
+        let stands = self.row.sent.iter().filter(|sent| sent.counter <= seen);
+        let made = stands.flat_map(|sent| &sent.made);
+        for made in made.chain(&self.row.listed) {
             let entry = listed.entry(made.actor).or_insert(0);
             *entry = (*entry).max(made.counter);
         }
@@ -177,6 +173,29 @@ impl Replica {
         };
         self.listed_beyond = beyond;
         self.stored = stored;
+        self.remember_listed(known);
+    }
+
+    /// Takes note, for after a restart, of the objects that others may have seen and the mirrored records do not show.
+    fn remember_listed(&mut self, known: Option<Lineage>) {
+        if known != self.row.lineage {
+            self.row.listed.clear();
+        }
+        let mut clock = self.listed().clock().clone();
+        for made in &self.row.listed {
+            let entry = clock.entry(made.actor).or_insert(0);
+            *entry = (*entry).max(made.counter);
+        }
+        let shown = |actor| {
+            let stored = self.stored.as_ref();
+            stored.map_or(0, |stored| stored.state().seen_from(actor))
+        };
+        let beyond =
+            |(actor, counter): &(&Actor, &u32)| actor.is_derived() && shown(**actor) < **counter;
+        let hidden = clock.iter().filter(beyond);
+        self.row.listed = hidden
+            .map(|(actor, counter)| OpId::new(*counter, *actor))
+            .collect();
     }
 
     /// Adds what was taken in to a commit.

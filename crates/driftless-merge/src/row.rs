@@ -22,6 +22,9 @@ pub(crate) struct SyncRow {
     pub(crate) lineage: Option<Lineage>,
     /// Pushes that were sent and not refused, until a list or an answer shows them.
     pub(crate) sent: Vec<Sent>,
+    /// Creators of objects, and how many generations the service was seen to hold of each in this life: those of which the
+    /// mirrored records, being damaged or older, show less. Others may have seen these objects.
+    pub(crate) listed: Vec<OpId>,
     /// The lives of the stored dataset that were deleted here and are to be deleted there: at most one of them stands.
     pub(crate) deleting: Vec<Lineage>,
 }
@@ -64,6 +67,8 @@ struct Form {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sent: Vec<SentForm>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    listed: Vec<(String, u32)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deleting: Vec<String>,
 }
 
@@ -83,6 +88,7 @@ impl SyncRow {
             count: SyncCount::ZERO,
             lineage: None,
             sent: Vec::new(),
+            listed: Vec::new(),
             deleting: Vec::new(),
         }
     }
@@ -95,6 +101,7 @@ impl SyncRow {
             count: self.count,
             lineage: self.lineage.map(|lineage| hex(lineage.to_bytes())),
             sent: self.sent.iter().map(SentForm::of).collect(),
+            listed: write_ids(&self.listed),
             deleting: self
                 .deleting
                 .iter()
@@ -120,6 +127,7 @@ impl SyncRow {
                 .into_iter()
                 .map(SentForm::read)
                 .collect::<Result<_, _>>()?,
+            listed: read_ids(&form.listed)?,
             deleting: form
                 .deleting
                 .iter()
@@ -138,29 +146,32 @@ impl SyncRow {
 
 impl SentForm {
     fn of(sent: &Sent) -> Self {
-        let made = sent
-            .made
-            .iter()
-            .map(|id| (hex(id.actor.to_bytes()), id.counter))
-            .collect();
         Self {
             counter: sent.counter,
             lineage: hex(sent.lineage.to_bytes()),
-            made,
+            made: write_ids(&sent.made),
         }
     }
 
     fn read(self) -> Result<Sent, RowError> {
-        let made = self
-            .made
-            .iter()
-            .map(|(actor, counter)| Ok(OpId::new(*counter, Actor::from_bytes(unhex(actor)?))));
         Ok(Sent {
             counter: self.counter,
             lineage: Lineage::from_bytes(unhex(&self.lineage)?),
-            made: made.collect::<Result<_, _>>()?,
+            made: read_ids(&self.made)?,
         })
     }
+}
+
+fn write_ids(ids: &[OpId]) -> Vec<(String, u32)> {
+    let form = |id: &OpId| (hex(id.actor.to_bytes()), id.counter);
+    ids.iter().map(form).collect()
+}
+
+fn read_ids(forms: &[(String, u32)]) -> Result<Vec<OpId>, RowError> {
+    let id = |(actor, counter): &(String, u32)| {
+        Ok(OpId::new(*counter, Actor::from_bytes(unhex(actor)?)))
+    };
+    forms.iter().map(id).collect()
 }
 
 fn hex(bytes: [u8; 8]) -> String {
@@ -189,6 +200,7 @@ mod tests {
             lineage: Lineage::from_bytes([8; 8]),
             made,
         }];
+        row.listed = vec![OpId::new(3, Actor::derived(&[b"b"]))];
         row.deleting = row.lineage.into_iter().collect();
         assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);
     }

@@ -51,6 +51,7 @@ impl Replica {
             .own
             .max(in_flight.stored.state().seen_from(self.row.actor));
         self.row.sent.clear();
+        self.row.listed.clear();
         self.stored = Some(in_flight.stored);
         self.listed_beyond = None;
         self.keep(commit, Durability::Buffered);

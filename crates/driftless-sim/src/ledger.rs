@@ -1,0 +1,176 @@
+//! What was acknowledged, and what may be lost of it: the book that a world is held to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use driftless::Recorder;
+use driftless_document::{Edit, Reference, State};
+use driftless_wire::DatasetName;
+
+/// Takes note of the edits of one run of a process, until the world collects them.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Mutex<Vec<Edit>>);
+
+impl Notes {
+    pub(crate) fn take(&self) -> Vec<Edit> {
+        mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Recorder for Notes {
+    fn record(&self, _dataset: &DatasetName, edit: &Edit) {
+        let mut edits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        edits.push(edit.clone());
+    }
+}
+
+/// A key that one device put once, that nobody else writes and nobody removes.
+#[derive(Debug)]
+struct Mark {
+    device: usize,
+    /// The commit of the device's store that brought it.
+    commit: u64,
+    is_durable: bool,
+    /// It was in a request, so that it may be at the service.
+    is_published: bool,
+    /// It may be gone, for what happened takes it along.
+    may_be_lost: bool,
+}
+
+/// What all devices did and what must be there of it.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    marks: BTreeMap<String, Mark>,
+    /// Marks that were in no request yet.
+    unpublished: BTreeSet<String>,
+    /// Marks that a loss of power still takes.
+    buffered: BTreeSet<String>,
+    /// Every durable edit, or `None` once edits stand for nothing any more or ids for two of them.
+    edits: Option<Edit>,
+}
+
+impl Ledger {
+    pub(crate) fn new(has_reference: bool) -> Self {
+        Self {
+            edits: has_reference.then(Edit::default),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the key of the next mark.
+    pub(crate) fn next_mark(&self) -> String {
+        format!("m{}", self.marks.len())
+    }
+
+    /// Enters a mark that a device acknowledged with a commit of its store.
+    pub(crate) fn enter(&mut self, key: String, device: usize, commit: u64, is_durable: bool) {
+        self.unpublished.insert(key.clone());
+        if !is_durable {
+            self.buffered.insert(key.clone());
+        }
+        let mark = Mark {
+            device,
+            commit,
+            is_durable,
+            is_published: false,
+            may_be_lost: false,
+        };
+        self.marks.insert(key, mark);
+    }
+
+    /// Takes note that a device's commits up to one are on disk.
+    pub(crate) fn is_on_disk(&mut self, device: usize, commit: u64) {
+        let marks = &mut self.marks;
+        self.buffered.retain(|key| {
+            let Some(mark) = marks.get_mut(key) else {
+                return false;
+            };
+            let is_it = mark.device == device && mark.commit <= commit;
+            mark.is_durable |= is_it;
+            !is_it
+        });
+    }
+
+    /// Takes note that a device lost power: what it had not put on disk is gone.
+    pub(crate) fn power_lost(&mut self, device: usize) {
+        let marks = &mut self.marks;
+        self.buffered.retain(|key| {
+            let Some(mark) = marks.get_mut(key) else {
+                return false;
+            };
+            mark.may_be_lost |= mark.device == device;
+            mark.device != device
+        });
+    }
+
+    /// Takes note that what a device holds is on its way to the service.
+    pub(crate) fn publish(&mut self, is_in: impl Fn(&str) -> bool) {
+        let marks = &mut self.marks;
+        self.unpublished.retain(|key| {
+            let is_sent = is_in(key);
+            if let Some(mark) = marks.get_mut(key) {
+                mark.is_published |= is_sent;
+            }
+            !is_sent
+        });
+    }
+
+    /// Takes note that what was ever at the service may be gone, from every device that lists next.
+    pub(crate) fn lose_published(&mut self) {
+        self.edits = None;
+        for mark in self.marks.values_mut() {
+            mark.may_be_lost |= mark.is_published;
+        }
+    }
+
+    /// Takes note that these may be gone, and with them other edits.
+    pub(crate) fn lose(&mut self, is_lost: impl Fn(&str) -> bool) {
+        self.edits = None;
+        self.lose_keys(is_lost);
+    }
+
+    /// Takes note that these were removed by an edit.
+    pub(crate) fn lose_keys(&mut self, is_lost: impl Fn(&str) -> bool) {
+        for (key, mark) in &mut self.marks {
+            mark.may_be_lost |= is_lost(key);
+        }
+    }
+
+    /// Takes note of edits that are on disk.
+    pub(crate) fn record(&mut self, edit: Edit) {
+        if let Some(edits) = &mut self.edits {
+            edits.append(edit);
+        }
+    }
+
+    /// Returns a mark of a device that must be in what it found after a start, and is not.
+    pub(crate) fn lost_at_start(&self, device: usize, found: &State) -> Option<&str> {
+        let is_missing = |(key, mark): &(&String, &Mark)| {
+            mark.device == device
+                && mark.is_durable
+                && !mark.is_published
+                && !mark.may_be_lost
+                && found.get(key).is_none()
+        };
+        let missing = self.marks.iter().find(is_missing);
+        missing.map(|(key, _)| key.as_str())
+    }
+
+    /// Returns a mark that must be everywhere and is not here.
+    pub(crate) fn lost(&self, found: &State) -> Option<&str> {
+        let is_missing = |(key, mark): &(&String, &Mark)| {
+            mark.is_durable && !mark.may_be_lost && found.get(key).is_none()
+        };
+        let missing = self.marks.iter().find(is_missing);
+        missing.map(|(key, _)| key.as_str())
+    }
+
+    /// Returns one automerge document that merged every edit and forgot none, where there is one.
+    pub(crate) fn reference(&self) -> Option<Reference> {
+        let edits = self.edits.as_ref()?;
+        let mut reference = Reference::new();
+        reference.record(edits);
+        Some(reference)
+    }
+}

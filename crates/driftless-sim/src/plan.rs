@@ -1,0 +1,390 @@
+//! What happens in a world: drawn from a seed, kept as a file, made smaller.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::draw::Draw;
+use crate::edit::Edit;
+use crate::fault::Fault;
+
+/// What a world does on purpose, beside editing, synchronizing and failing.
+///
+/// What is known to lose edits is kept apart, so that the rest can be held to losing none.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[non_exhaustive]
+pub enum Story {
+    /// One life of one dataset: all devices equal a document that merged every edit ever made.
+    #[default]
+    Plain,
+    /// Datasets are deleted and made again, servers are taken back or replaced, objects are removed
+    /// while others write into them.
+    Ends,
+    /// Stores are copied: clones, and backups that are restored while the original goes on.
+    Copies,
+}
+
+impl Story {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Ends, Self::Copies];
+}
+
+/// What a world is like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Setting {
+    /// Everything that is not in the plan is drawn from this.
+    pub seed: u64,
+    /// How many devices there are at the beginning.
+    pub devices: usize,
+    /// What happens on purpose.
+    pub story: Story,
+    /// Whether edits are acknowledged before they are on disk.
+    pub buffered: bool,
+    /// The limit of a dataset in bytes.
+    pub dataset_bytes: usize,
+    /// How many records a page of a list has at most.
+    pub page: Option<u32>,
+    /// The mean time between two steps in ms, where they are drawn.
+    pub pace: u32,
+    /// The longest that a request is on its way in ms.
+    pub latency: u32,
+    /// How many ms the clocks of the devices are ahead; those of more devices are right.
+    pub skews: Vec<i64>,
+    /// The probability of each fault, for each request.
+    pub faults: BTreeMap<Fault, f64>,
+    /// Whether devices put keys of the world's own, by which it is seen that none is lost.
+    pub marks: bool,
+}
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum End {
+    /// The client is closed first.
+    Closed,
+    /// It is killed; what was handed to the system stays.
+    Killed,
+    /// The device loses power; what was not put on disk is gone.
+    PowerLost,
+}
+
+/// Something that happens, mostly on one device; a number of a device that there is not counts
+/// around.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Step<E> {
+    /// An edit.
+    Edit(usize, E),
+    /// Puts a key that nobody else writes and nobody removes.
+    Mark(usize),
+    /// Calls `synchronize`, while earlier calls may still run.
+    Sync(usize),
+    /// Drops the oldest call that runs.
+    Cancel(usize),
+    /// Takes the network away, or gives it back.
+    Network(usize, bool),
+    /// Lets ms pass.
+    Wait(u32),
+    /// Ends the process and starts it again.
+    Restart(usize, End),
+    /// Lets the process die at a commit to come: how many it lives to see, whether the next one is
+    /// kept, and whether power is lost.
+    Doom(usize, u32, bool, bool),
+    /// Ends the process, and its store is found damaged at the next start.
+    RotStore(usize),
+    /// A character of a slot at the service changes, seen by nobody: which slot, and where.
+    RotRecord(usize, usize),
+    /// An old client puts a record of its own.
+    OldClientPut(u8, u8),
+    /// An old client removes all reserved records.
+    OldClientClear,
+    /// A foreign hand overwrites a slot.
+    Overwrite(usize),
+    /// Deletes the dataset on a device.
+    Delete(usize),
+    /// Deletes it at the service, as from a console.
+    ConsoleDelete,
+    /// The service goes on with what it had so many writes ago.
+    TakeBack(usize),
+    /// The service goes on with nothing.
+    Empty,
+    /// Two identities are merged at the service, which leaves another dataset there.
+    MergeChild,
+    /// Another device begins with a copy of a device's store.
+    Clone(usize),
+    /// Keeps a copy of a device's store.
+    Backup(usize),
+    /// A device begins again with its copy.
+    Restore(usize),
+}
+
+/// A world and what happens in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Plan<E = Edit> {
+    /// What the world is like.
+    pub setting: Setting,
+    /// What happens, in order, each after so many ms.
+    pub steps: Vec<(u32, Step<E>)>,
+}
+
+/// How large a world is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shape {
+    /// How many devices there are.
+    pub devices: usize,
+    /// How many steps are taken.
+    pub steps: usize,
+    /// What happens on purpose.
+    pub story: Story,
+}
+
+impl Shape {
+    /// Draws the size of a world: most are small, one in a hundred is long, one in ten has many
+    /// devices.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut draw = Draw::new(seed, "shape");
+        let is_long = draw.below(100) == 0;
+        let is_wide = draw.below(10) == 0;
+        let steps = if is_long {
+            draw.magnitude(10_000.0, 20_000.0)
+        } else {
+            draw.magnitude(20.0, 400.0)
+        };
+        let devices = match (is_wide, is_long) {
+            (false, _) => 2 + draw.below(5),
+            (true, false) => draw.magnitude(10.0, 50.0).round() as usize,
+            (true, true) => 10,
+        };
+        Self {
+            devices,
+            steps: steps as usize,
+            story: Story::ALL[draw.below(Story::ALL.len())],
+        }
+    }
+}
+
+impl Setting {
+    /// Returns a quiet world without faults.
+    #[must_use]
+    pub const fn quiet(seed: u64, devices: usize) -> Self {
+        Self {
+            seed,
+            devices,
+            story: Story::Plain,
+            buffered: false,
+            dataset_bytes: 1_000_000,
+            page: None,
+            pace: 50,
+            latency: 20,
+            skews: Vec::new(),
+            faults: BTreeMap::new(),
+            marks: true,
+        }
+    }
+
+    /// Draws a world: a random part of all faults, each at a random rate.
+    #[must_use]
+    pub fn draw(seed: u64, devices: usize, story: Story) -> Self {
+        let mut draw = Draw::new(seed, "setting");
+        let skews = (0..devices).map(|_| match draw.below(8) {
+            0 => draw.between(-90 * 60_000, 90 * 60_000),
+            1 => draw.between(-4 * 60_000, 4 * 60_000),
+            _ => 0,
+        });
+        let skews = skews.collect();
+        let is_calm = draw.chance(0.1);
+        let mut faults = BTreeMap::new();
+        for fault in Fault::ALL {
+            let is_on = draw.chance(0.4) && !is_calm;
+            let rate = draw.magnitude(0.005, 0.25);
+            // A push that is in doubt explains whatever stands under an equal counter, so that copies hide.
+            let is_fit = story != Story::Copies || !fault.leaves_doubt();
+            if is_on && is_fit {
+                faults.insert(fault, rate);
+            }
+        }
+        Self {
+            seed,
+            devices,
+            story,
+            buffered: draw.chance(0.4),
+            dataset_bytes: if draw.chance(0.2) {
+                draw.magnitude(6_000.0, 60_000.0) as usize
+            } else {
+                1_000_000
+            },
+            page: draw.chance(0.3).then(|| 2 + draw.below(4) as u32),
+            pace: draw.magnitude(1.0, 2_000.0) as u32,
+            latency: draw.magnitude(2.0, 600.0) as u32,
+            skews,
+            faults,
+            marks: true,
+        }
+    }
+}
+
+impl Plan<Edit> {
+    /// Draws a world and what happens in it.
+    #[must_use]
+    pub fn draw(seed: u64, devices: usize, steps: usize, story: Story) -> Self {
+        let mut draw = Draw::new(seed, "edits");
+        let keys = draw.magnitude(1.0, 40.0) as u16;
+        let removes = story == Story::Ends;
+        let setting = Setting::draw(seed, devices, story);
+        Self::draw_with(setting, steps, |draw| Edit::draw(draw, keys, removes))
+    }
+}
+
+impl<E> Plan<E> {
+    /// Draws what happens in a world, with edits of one's own.
+    pub(crate) fn draw_with(
+        setting: Setting,
+        steps: usize,
+        edit: impl FnMut(&mut Draw) -> E,
+    ) -> Self {
+        let mut draw = Draw::new(setting.seed, "steps");
+        let kinds = Kinds::draw(&mut draw, &setting);
+        let mut edit = edit;
+        let steps = (0..steps)
+            .map(|_| {
+                let after = draw.between(0, 2 * i64::from(setting.pace)) as u32;
+                (after, kinds.step(&mut draw, &setting, &mut edit))
+            })
+            .collect();
+        Self { setting, steps }
+    }
+}
+
+/// The kinds of steps, as they are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Edit,
+    Mark,
+    Sync,
+    Cancel,
+    Offline,
+    Online,
+    Wait,
+    Close,
+    Kill,
+    PowerLoss,
+    Doom,
+    RotStore,
+    RotRecord,
+    OldClientPut,
+    OldClientClear,
+    Overwrite,
+    Delete,
+    ConsoleDelete,
+    TakeBack,
+    Empty,
+    MergeChild,
+    Clone,
+    Backup,
+    Restore,
+}
+
+/// How often each kind of step comes in one world.
+struct Kinds(Vec<(Kind, f64)>);
+
+impl Kinds {
+    fn draw(draw: &mut Draw, setting: &Setting) -> Self {
+        let story = setting.story;
+        let marks = if setting.marks { 4.0 } else { 0.0 };
+        let mut kinds = vec![
+            (Kind::Edit, draw.magnitude(10.0, 100.0)),
+            (Kind::Mark, marks),
+            (Kind::Sync, draw.magnitude(10.0, 60.0)),
+        ];
+        // Each of the others is on in a part of all worlds, and comes at a rate of its own.
+        let mut maybe = |kind: Kind, often: f64, rate: f64, is_fit: bool| {
+            let is_on = draw.chance(often);
+            let rate = draw.magnitude(rate / 8.0, rate * 2.0);
+            if is_on && is_fit {
+                kinds.push((kind, rate));
+            }
+        };
+        let copies = story == Story::Copies;
+        let ends = story == Story::Ends;
+        maybe(Kind::Cancel, 0.4, 3.0, !copies);
+        maybe(Kind::Offline, 0.4, 1.0, true);
+        maybe(Kind::Online, 0.8, 2.0, true);
+        maybe(Kind::Wait, 0.5, 2.0, true);
+        maybe(Kind::Close, 0.4, 1.5, true);
+        maybe(Kind::Kill, 0.4, 1.5, !copies);
+        maybe(Kind::PowerLoss, 0.4, 1.5, !copies);
+        maybe(Kind::Doom, 0.4, 2.0, !copies);
+        maybe(Kind::RotStore, 0.1, 0.5, !copies);
+        maybe(Kind::RotRecord, 0.1, 0.5, !copies);
+        maybe(Kind::OldClientPut, 0.2, 1.0, true);
+        maybe(Kind::OldClientClear, 0.1, 0.5, !copies);
+        maybe(Kind::Overwrite, 0.1, 0.5, !copies);
+        maybe(Kind::Delete, 0.6, 1.0, ends || copies);
+        maybe(Kind::ConsoleDelete, 0.4, 0.5, ends);
+        maybe(Kind::TakeBack, 0.3, 0.3, ends);
+        maybe(Kind::Empty, 0.2, 0.2, ends);
+        maybe(Kind::MergeChild, 0.1, 0.3, true);
+        maybe(Kind::Clone, 0.8, 1.0, copies);
+        maybe(Kind::Backup, 0.8, 1.0, copies);
+        maybe(Kind::Restore, 0.8, 1.0, copies);
+        Self(kinds)
+    }
+
+    fn kind(&self, draw: &mut Draw) -> Kind {
+        let sum: f64 = self.0.iter().map(|(_, rate)| rate).sum();
+        let mut left = sum * draw.below(1 << 20) as f64 / f64::from(1 << 20);
+        for (kind, rate) in &self.0 {
+            left -= rate;
+            if left < 0.0 {
+                return *kind;
+            }
+        }
+        Kind::Edit
+    }
+
+    fn step<E>(
+        &self,
+        draw: &mut Draw,
+        setting: &Setting,
+        edit: &mut impl FnMut(&mut Draw) -> E,
+    ) -> Step<E> {
+        let device = draw.below(setting.devices);
+        match self.kind(draw) {
+            Kind::Edit => Step::Edit(device, edit(draw)),
+            Kind::Mark => Step::Mark(device),
+            Kind::Sync => Step::Sync(device),
+            Kind::Cancel => Step::Cancel(device),
+            Kind::Offline => Step::Network(device, false),
+            Kind::Online => Step::Network(device, true),
+            Kind::Wait => Step::Wait(draw.magnitude(100.0, 4_000_000.0) as u32),
+            Kind::Close => Step::Restart(device, End::Closed),
+            Kind::Kill => Step::Restart(device, End::Killed),
+            Kind::PowerLoss => Step::Restart(device, End::PowerLost),
+            Kind::Doom => Step::Doom(
+                device,
+                draw.below(4) as u32,
+                draw.chance(0.5),
+                draw.chance(0.5),
+            ),
+            Kind::RotStore => Step::RotStore(device),
+            Kind::RotRecord => Step::RotRecord(draw.below(100), draw.below(10_000)),
+            Kind::OldClientPut => Step::OldClientPut(draw.below(3) as u8, draw.below(9) as u8),
+            Kind::OldClientClear => Step::OldClientClear,
+            Kind::Overwrite => Step::Overwrite(draw.below(100)),
+            Kind::Delete => Step::Delete(device),
+            Kind::ConsoleDelete => Step::ConsoleDelete,
+            Kind::TakeBack => Step::TakeBack(1 + draw.below(4)),
+            Kind::Empty => Step::Empty,
+            Kind::MergeChild => Step::MergeChild,
+            Kind::Clone => Step::Clone(device),
+            Kind::Backup => Step::Backup(device),
+            Kind::Restore => Step::Restore(device),
+        }
+    }
+}

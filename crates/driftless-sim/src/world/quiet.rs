@@ -1,0 +1,199 @@
+//! The end of a world: faults are over, and the devices must come to rest, equal, with nothing lost.
+
+use std::collections::BTreeSet;
+
+use driftless::{Outcome, Report};
+use driftless_store::MemoryStore;
+
+use super::{Checked, World};
+use crate::agenda::Life;
+use crate::check::Check;
+use crate::plan::End;
+
+/// How often each device synchronizes at most until nobody has anything to say.
+pub(super) const ROUNDS: usize = 6;
+
+impl World {
+    /// Ends all faults, lets the devices come to rest and checks what must be true then; they edit
+    /// once more, and must agree once more.
+    ///
+    /// # Errors
+    ///
+    /// A [`Violation`](crate::Violation) if something is not as it must be.
+    pub fn settle(&mut self) -> Checked {
+        self.be_quiet()?;
+        self.come_to_rest()?;
+        self.check_rest()?;
+        for device in 0..self.devices.len() {
+            self.restart(device, End::Closed)?;
+            if self.setting.marks {
+                self.mark(device)?;
+            }
+        }
+        self.come_to_rest()?;
+        self.check_rest()?;
+        self.check_requests()
+    }
+
+    /// Ends all faults; what is on its way arrives, however late.
+    fn be_quiet(&mut self) -> Checked {
+        self.note(format_args!("quiet"));
+        self.step += 1;
+        self.is_quiet = false;
+        while let Some(event) = self.agenda.next(i64::MAX) {
+            self.happen(event)?;
+        }
+        self.finish_calls()?;
+        self.is_quiet = true;
+        for device in 0..self.devices.len() {
+            self.devices[device].is_online = true;
+            // A death that still waits does not come any more.
+            self.restart(device, End::Killed)?;
+        }
+        Ok(())
+    }
+
+    /// Lets all devices synchronize in turn until nobody has anything to say.
+    fn come_to_rest(&mut self) -> Checked {
+        if std::mem::take(&mut self.is_unnoticed) {
+            self.list_everything()?;
+        }
+        for _ in 0..ROUNDS {
+            let mut is_quiet = true;
+            for device in 0..self.devices.len() {
+                let report = self.call(device)?;
+                is_quiet &= report.requests == 1;
+                if let Outcome::Full(_) = report.outcome {
+                    is_quiet = false;
+                    self.make_room(device)?;
+                }
+            }
+            if is_quiet {
+                return Ok(());
+            }
+        }
+        let what = format!("the devices still talk after {ROUNDS} syncs each");
+        Err(self.violation(Check::RestIsReached, what))
+    }
+
+    /// A service that was taken back, or lets records rot, is noticed when what is pushed does not fit,
+    /// or by a device that lists everything.
+    fn list_everything(&mut self) -> Checked {
+        for device in 0..self.devices.len() {
+            if self.setting.marks {
+                self.mark(device)?;
+            }
+            self.call(device)?;
+        }
+        self.add_device(MemoryStore::new())?;
+        self.call(self.devices.len() - 1).map(drop)
+    }
+
+    /// Calls `synchronize` and waits for it.
+    pub(super) fn call(&mut self, device: usize) -> Checked<Report> {
+        let life: Life = self.devices[device].life;
+        let dataset = self.devices[device].dataset.clone();
+        let (told, mut report) = tokio::sync::oneshot::channel();
+        let call = async move {
+            let outcome = dataset.synchronize().await;
+            drop(told.send(outcome.clone()));
+            outcome
+        };
+        self.tasks.begin(life, Box::pin(call));
+        self.finish_calls()?;
+        match report.try_recv() {
+            Ok(Ok(report)) => Ok(report),
+            ended => Err(self.violation(
+                Check::CallsEndOnce,
+                format!("a sync of device {device} ends as {ended:?}"),
+            )),
+        }
+    }
+
+    /// Removes half of all that a device holds, as an app would whose data do not fit.
+    fn make_room(&mut self, device: usize) -> Checked {
+        self.tally.count("times room was made");
+        let dataset = self.devices[device].dataset.clone();
+        let keys: BTreeSet<String> = dataset.keys().into_iter().step_by(2).collect();
+        self.ledger.lose_keys(|key| keys.contains(key));
+        for key in keys {
+            self.edit(device, |dataset| dataset.remove(&key).map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// Checks what is true at rest.
+    fn check_rest(&mut self) -> Checked {
+        let stored = self.stored_state()?;
+        for number in 0..self.devices.len() {
+            let state = self.devices[number].state();
+            let agrees = match &stored {
+                Some(stored) => state == *stored,
+                // What was made and removed before anything was stored leaves a clock, which nobody needs.
+                None => state.is_blank(),
+            };
+            if !agrees {
+                let difference = stored.map(|stored| state.diff(&stored));
+                let what = format!("device {number} differs from what is stored by {difference:?}");
+                return Err(self.violation(Check::DevicesAgree, what));
+            }
+            if self.devices[number].dataset.has_unsynced() {
+                let what = format!("device {number} believes that it has something to push");
+                return Err(self.violation(Check::RestIsReached, what));
+            }
+            let told = self.devices[number].check_view();
+            self.check(Check::ChangesTellAll, told)?;
+        }
+        let state = self.devices[0].state();
+        if let Some(mark) = self.ledger.lost(&state) {
+            let what = format!("{mark} was acknowledged and is nowhere");
+            return Err(self.violation(Check::NoEditIsLost, what));
+        }
+        self.check_reference()
+    }
+
+    /// Compares values, conflict sets, op ids and texts with a document that forgot nothing.
+    fn check_reference(&mut self) -> Checked {
+        let Some(reference) = self.ledger.reference() else {
+            return Ok(());
+        };
+        self.tally.count("comparisons with the reference");
+        let (state, expected) = (self.devices[0].state(), reference.state());
+        let keys: BTreeSet<&str> = state.keys().chain(expected.keys()).collect();
+        for key in keys {
+            if state.conflicts(key) != expected.conflicts(key) {
+                let what = format!(
+                    "{key} is {:?}, the reference has {:?}",
+                    state.conflicts(key),
+                    expected.conflicts(key)
+                );
+                return Err(self.violation(Check::EqualsReference, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts requests where nobody contends.
+    fn check_requests(&mut self) -> Checked {
+        let quiet = self.call(0)?;
+        let pushed = if self.setting.marks {
+            self.mark(0)?;
+            self.call(0)?
+        } else {
+            Report::default()
+        };
+        let expected = if pushed.wrote.is_some() {
+            2
+        } else {
+            pushed.requests
+        };
+        if quiet.requests == 1 && pushed.requests == expected {
+            return Ok(());
+        }
+        let what = format!(
+            "a sync without a change took {} requests, a push {}",
+            quiet.requests, pushed.requests
+        );
+        Err(self.violation(Check::RequestsAreFew, what))
+    }
+}

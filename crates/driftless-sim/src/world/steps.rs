@@ -1,0 +1,299 @@
+//! The steps of a plan.
+
+use driftless::{Dataset, PutError, RefusedEdit};
+
+use super::{Checked, MOST_CALLS, MOST_DEVICES, World};
+use crate::check::Check;
+use crate::disk::Death;
+use crate::plan::{End, Step, Story};
+
+impl World {
+    /// Takes a step; `edit` makes the edits of the plan.
+    ///
+    /// # Errors
+    ///
+    /// A [`Violation`](crate::Violation) if something is not as it must be.
+    pub fn take<E>(
+        &mut self,
+        step: &Step<E>,
+        edit: impl Fn(&E, &Dataset) -> Result<(), PutError>,
+    ) -> Checked {
+        self.step += 1;
+        self.tally.count("steps");
+        let at = |device: &usize| device % self.devices.len();
+        match step {
+            Step::Edit(device, what) => {
+                self.edit(at(device), |dataset| edit(what, dataset))?;
+            }
+            Step::Mark(device) => self.mark(at(device))?,
+            Step::Sync(device) => self.sync(at(device))?,
+            Step::Cancel(device) => self.cancel(at(device)),
+            Step::Network(device, is_online) => {
+                let device = at(device);
+                self.tally.count("devices that lost or found the network");
+                self.devices[device].is_online = *is_online;
+            }
+            Step::Wait(millis) => self.wait(*millis)?,
+            Step::Restart(device, end) => {
+                let device = at(device);
+                self.rest_if_copied()?;
+                self.tally.count(match end {
+                    End::Closed => "restarts after a close",
+                    End::Killed => "restarts after a kill",
+                    End::PowerLost => "restarts after a loss of power",
+                });
+                self.restart(device, *end)?;
+            }
+            Step::Doom(device, commits, keeps_next, loses_power) => {
+                let device = at(device);
+                self.devices[device].dies_without_power = *loses_power;
+                self.devices[device].disk.doom(Death {
+                    commits: *commits,
+                    keeps_next: *keeps_next,
+                });
+            }
+            Step::RotStore(device) => self.rot_store(at(device))?,
+            Step::RotRecord(slot, place) => self.rot_record(*slot, *place),
+            Step::OldClientPut(key, value) => {
+                self.tally.count("records put by an old client");
+                let values = vec![(format!("p{key}"), Some(value.to_string()))];
+                self.cloud.write(values, self.agenda.time());
+            }
+            Step::OldClientClear => self.clear(),
+            Step::Overwrite(slot) => self.overwrite(*slot),
+            Step::Delete(device) => {
+                let device = at(device);
+                self.rest_if_copied()?;
+                self.delete(device)?;
+            }
+            Step::ConsoleDelete => {
+                self.tally.count("deletions from a console");
+                if self.cloud.delete(self.agenda.time()) {
+                    self.life_ended();
+                }
+            }
+            Step::TakeBack(writes) => self.take_back(*writes)?,
+            Step::Empty => self.take_back(usize::MAX)?,
+            Step::MergeChild => {
+                self.tally.count("identities merged at the service");
+                // An identity may have twenty datasets.
+                let number = self.step % 8;
+                self.cloud.merge_child(number, self.agenda.time());
+            }
+            Step::Clone(device) => self.clone_device(at(device))?,
+            Step::Backup(device) => {
+                let device = at(device);
+                self.rest_if_copied()?;
+                self.tally.count("backups");
+                let device = &mut self.devices[device];
+                device.backup = Some(device.disk.store().copy());
+            }
+            Step::Restore(device) => self.restore(at(device))?,
+        }
+        self.poll()
+    }
+
+    /// Lets ms pass, and what happens in them happen.
+    ///
+    /// # Errors
+    ///
+    /// A [`Violation`](crate::Violation) if something is not as it must be.
+    pub fn wait(&mut self, millis: u32) -> Checked {
+        self.run_until(self.agenda.now() + i64::from(millis))
+    }
+
+    /// Lets an app edit the dataset of a device; returns whether it did.
+    ///
+    /// # Errors
+    ///
+    /// A [`Violation`](crate::Violation) if the edit fails for nothing that happened.
+    pub fn edit(
+        &mut self,
+        device: usize,
+        edit: impl FnOnce(&Dataset) -> Result<(), PutError>,
+    ) -> Checked<bool> {
+        let edited = edit(&self.devices[device].dataset);
+        let is_dead = self.devices[device].disk.is_dead();
+        let what = match &edited {
+            Ok(()) => "edits",
+            Err(PutError::Refused(RefusedEdit::Full { .. })) => "edits that did not fit",
+            Err(PutError::Refused(_)) => "edits refused",
+            Err(PutError::Store(_) | PutError::Broken) if is_dead => "edits that a crash took",
+            Err(error) => {
+                let what = format!("an edit of device {device} fails: {error:?}");
+                return Err(self.violation(Check::CallsEndOnce, what));
+            }
+        };
+        self.tally.count(what);
+        self.note(format_args!("{device} {what}"));
+        self.after(device)?;
+        Ok(edited.is_ok())
+    }
+
+    /// Puts a key that nobody else writes and nobody removes.
+    pub(super) fn mark(&mut self, device: usize) -> Checked {
+        let key = self.ledger.next_mark();
+        let put = self.devices[device].dataset.put(&key, true);
+        let (commit, durable) = self.devices[device].disk.commits();
+        // The device may die of it, after it was acknowledged.
+        if put.is_ok() {
+            self.ledger.enter(key, device, commit, commit <= durable);
+        }
+        self.edit(device, |_| put).map(drop)
+    }
+
+    fn sync(&mut self, device: usize) -> Checked {
+        let life = self.devices[device].life;
+        if self.tasks.of(life) >= MOST_CALLS {
+            return Ok(());
+        }
+        let dataset = self.devices[device].dataset.clone();
+        let call = async move { dataset.synchronize().await };
+        self.tasks.begin(life, Box::pin(call));
+        self.tally.count("syncs begun");
+        self.poll()
+    }
+
+    fn cancel(&mut self, device: usize) {
+        let life = self.devices[device].life;
+        if self.tasks.cancel(life) {
+            self.tally.count("syncs dropped");
+            self.note(format_args!("{device} drops a sync"));
+        }
+    }
+
+    /// Copies of a store that has a push in doubt cannot tell each other's edits from their own:
+    /// where stores are copied, what runs ends first.
+    fn rest_if_copied(&mut self) -> Checked {
+        if self.setting.story == Story::Copies {
+            self.finish_calls()?;
+        }
+        Ok(())
+    }
+
+    fn rot_store(&mut self, device: usize) -> Checked {
+        self.tally.count("stores found damaged");
+        let others: Vec<_> = (0..self.devices.len())
+            .filter(|other| *other != device)
+            .map(|other| self.devices[other].dataset.clone())
+            .collect();
+        // What only this device had is gone with its rows.
+        self.ledger
+            .lose(|key| !others.iter().any(|other| other.contains_key(key)));
+        let disk = &self.devices[device].disk;
+        let (store, commits) = (disk.store().reopen(), disk.commits());
+        self.replace(device, store, commits, true)?;
+        self.devices[device].has_synced = false;
+        Ok(())
+    }
+
+    fn rot_record(&mut self, slot: usize, place: usize) {
+        let slots = self.cloud.slots(self.agenda.time());
+        if !slots.is_empty() {
+            self.tally.count("records that rotted");
+            self.is_whole = false;
+            let key = &slots[slot % slots.len()];
+            self.cloud.rot(key, place, self.agenda.time());
+            self.is_unnoticed = true;
+            self.may_be_unknown();
+        }
+    }
+
+    fn overwrite(&mut self, slot: usize) {
+        let slots = self.cloud.slots(self.agenda.time());
+        if !slots.is_empty() {
+            self.tally.count("records overwritten by others");
+            self.is_whole = false;
+            let key = slots[slot % slots.len()].clone();
+            self.cloud
+                .write(vec![(key, Some("spoilt".to_owned()))], self.agenda.time());
+            self.may_be_unknown();
+        }
+    }
+
+    /// An old client removes what it does not know.
+    fn clear(&mut self) {
+        self.tally.count("slots cleared by an old client");
+        self.is_whole = false;
+        let slots = self.cloud.slots(self.agenda.time()).into_iter();
+        self.cloud
+            .write(slots.map(|key| (key, None)).collect(), self.agenda.time());
+        self.may_be_unknown();
+    }
+
+    /// Slots were damaged: a device that has never seen what they held begins another life, if it is
+    /// the first to come.
+    fn may_be_unknown(&mut self) {
+        if !self.devices.iter().all(|device| device.has_synced) {
+            self.ledger.lose_published();
+        }
+    }
+
+    fn delete(&mut self, device: usize) -> Checked {
+        let dataset = self.devices[device].dataset.clone();
+        self.ledger.lose(|key| dataset.contains_key(key));
+        let deleted = dataset.delete();
+        self.tally.count("deletions on a device");
+        self.edit(device, |_| deleted).map(drop)
+    }
+
+    /// A life of the stored dataset ended, and what was in it goes everywhere.
+    pub(super) fn life_ended(&mut self) {
+        self.tally.count("lives of the dataset that ended");
+        self.ledger.lose_published();
+        for device in &mut self.devices {
+            device.has_synced = false;
+        }
+    }
+
+    fn take_back(&mut self, writes: usize) -> Checked {
+        self.tally.count("services taken back");
+        let before = self.cloud.writes();
+        self.cloud.take_back(writes);
+        self.is_unnoticed = true;
+        self.life_ended();
+        // Old clients go on writing until no count of before can be mistaken for one after it.
+        for number in 0..=before {
+            if self.cloud.writes() > before {
+                break;
+            }
+            let values = vec![("busy".to_owned(), Some(number.to_string()))];
+            self.cloud.write(values, self.agenda.time());
+        }
+        Ok(())
+    }
+
+    fn clone_device(&mut self, device: usize) -> Checked {
+        if self.devices.len() >= MOST_DEVICES {
+            return Ok(());
+        }
+        self.rest_if_copied()?;
+        self.tally.count("clones");
+        let copy = self.devices[device].disk.store().copy();
+        self.add_device(copy)
+    }
+
+    fn restore(&mut self, device: usize) -> Checked {
+        self.rest_if_copied()?;
+        let Some(backup) = self.devices[device].backup.take() else {
+            return Ok(());
+        };
+        self.tally.count("backups restored");
+        // What it did since is only where it was synchronized to.
+        let others: Vec<_> = (0..self.devices.len())
+            .filter(|other| *other != device)
+            .map(|other| self.devices[other].dataset.clone())
+            .collect();
+        let stored = self.stored_state()?;
+        // What a copy of it has comes back by that one.
+        self.ledger
+            .publish(|key| others.iter().any(|other| other.contains_key(key)));
+        self.ledger.lose(|key| {
+            let is_stored = stored
+                .as_ref()
+                .is_some_and(|state| state.get(key).is_some());
+            !is_stored && !others.iter().any(|other| other.contains_key(key))
+        });
+        self.replace(device, backup, (0, 0), false)
+    }
+}

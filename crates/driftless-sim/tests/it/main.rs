@@ -1,0 +1,4 @@
+//! The simulator holds Driftless to what it promises, and itself to what it says.
+
+mod random;
+mod seeds;
