@@ -14,7 +14,7 @@ use crate::id::{Actor, ObjectId, OpId};
 use crate::ops;
 use crate::sequence::Sequence;
 use crate::state::{Clock, Items, Key, Place, State};
-use crate::value::{Content, ObjectType};
+use crate::value::{Content, Contents, ObjectType};
 
 /// What a document did to take in another state.
 #[derive(Clone, Debug, PartialEq)]
@@ -260,7 +260,7 @@ impl Life {
         let removed = Removed::of(BTreeSet::from([self.id]), state.register(key).len());
         RegisterDelta {
             removed,
-            added: BTreeMap::new(),
+            added: Contents::default(),
         }
     }
 }
