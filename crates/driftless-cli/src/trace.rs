@@ -7,7 +7,7 @@
 //! deleted, inserted]` in Unicode code points; patches of a transaction apply one after the other.
 //!
 //! The reader takes any bytes: it never panics, reads no more than [`MAX_FILE_BYTES`], inflates no
-//! more than [`MAX_TEXT_BYTES`], and says which transaction is wrong. What it returns is checked as
+//! more than [`MAX_TEXT_BYTES`] and [`MAX_RATIO`] allow, and says which transaction is wrong. What it returns is checked as
 //! far as it can be without merging: parents come before their children, agents exist, and the
 //! patches of a sequential trace lie in the text. Whether a patch of a concurrent one does shows when
 //! its graph is merged (`graph.rs`).
@@ -28,6 +28,13 @@ pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long the JSON in a file may be; the longest of the collection has 16 MB.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many times its own length a file may inflate to; the collection has 18 at most, and deflate can
+/// make a thousand of one.
+pub const MAX_RATIO: usize = 64;
+
+/// A file may always inflate to so many bytes.
+const SMALL_TEXT_BYTES: usize = 1024 * 1024;
 
 /// How many agents a concurrent trace may have: one device is opened for each.
 pub const MAX_AGENTS: usize = 64;
@@ -104,7 +111,7 @@ pub enum TraceError {
     #[error("the file cannot be inflated")]
     Gzip(#[source] io::Error),
     /// The file inflates to more than any trace.
-    #[error("a trace inflates to at most {MAX_TEXT_BYTES} bytes")]
+    #[error("a trace inflates to at most {MAX_RATIO} times its length, and {MAX_TEXT_BYTES} bytes")]
     TextTooLong,
     /// The content is not JSON, or a member beside the transactions is missing or of another type.
     #[error("the trace is not JSON of the expected form")]
@@ -188,7 +195,8 @@ impl Trace {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TraceError> {
         let text = match bytes {
             [0x1f, 0x8b, ..] => {
-                let text = read_up_to(MultiGzDecoder::new(bytes), MAX_TEXT_BYTES);
+                let limit = bytes.len().saturating_mul(MAX_RATIO).max(SMALL_TEXT_BYTES);
+                let text = read_up_to(MultiGzDecoder::new(bytes), limit.min(MAX_TEXT_BYTES));
                 Cow::Owned(
                     text.map_err(TraceError::Gzip)?
                         .ok_or(TraceError::TextTooLong)?,
@@ -456,6 +464,18 @@ mod tests {
         let bytes = gzip(&" ".repeat(MAX_TEXT_BYTES + 1));
         assert!(matches!(
             Trace::from_bytes(&bytes),
+            Err(TraceError::TextTooLong)
+        ));
+    }
+
+    #[test]
+    fn file_that_inflates_to_much_more_than_it_has_is_refused() {
+        let text = |len: usize| sequential(&format!(r#"{{"patches":[]}}{}"#, " ".repeat(len)));
+        let small = gzip(&text(SMALL_TEXT_BYTES / 2));
+        assert!(small.len() * MAX_RATIO < SMALL_TEXT_BYTES / 2);
+        assert!(Trace::from_bytes(&small).is_ok(), "a small one may");
+        assert!(matches!(
+            Trace::from_bytes(&gzip(&text(SMALL_TEXT_BYTES))),
             Err(TraceError::TextTooLong)
         ));
     }

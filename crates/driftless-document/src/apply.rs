@@ -10,7 +10,7 @@ use crate::diff::{Delta, ObjectDelta, RegisterDelta, Removed, SequenceDelta, pos
 use crate::document::is_key;
 use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
 use crate::join::regroup;
-use crate::run::{Body, Run, push_span};
+use crate::run::{Body, Run, Span, push_span};
 use crate::sequence::Sequence;
 use crate::state::{
     Clock, Count, CountKey, Items, Key, MAX_DEPTH, MAX_TIME, Place, Register, State,
@@ -89,6 +89,7 @@ impl State {
             claimed: BTreeMap::new(),
             room: MAX_OPERATIONS,
             lost: false,
+            depths: BTreeMap::new(),
         };
         applying.objects(&delta.objects)?;
         applying.counts(&delta.counts)?;
@@ -108,6 +109,8 @@ struct Applying {
     room: u32,
     /// A counter went, so that totals may name one that is no more.
     lost: bool,
+    /// How deep objects stand, as far as somebody asked.
+    depths: BTreeMap<ObjectId, usize>,
 }
 
 impl Applying {
@@ -228,16 +231,21 @@ impl Applying {
                 }
             }
             Removed::Some(ids) => {
-                for id in ids {
-                    let at = position(register, *id).map_err(|_| ApplyError::Value(*id))?;
-                    let (id, content) = register.remove(at);
-                    self.gone(id, &content);
+                let is_missing = |id: &&OpId| position(register, **id).is_err();
+                if let Some(id) = ids.iter().find(is_missing) {
+                    return Err(ApplyError::Value(*id));
                 }
-                if register.is_empty() || ids.is_empty() {
+                if register.len() == ids.len() || ids.is_empty() {
                     return Err(ApplyError::Canonical);
+                }
+                // In one pass: a hostile register holds as many values as a delta has room for.
+                for (id, content) in register.extract_if(.., |(id, _)| ids.contains(id)) {
+                    self.gone(id, &content);
                 }
             }
         }
+        let there = register.len();
+        register.reserve_exact(change.added.len());
         for (id, content) in &change.added {
             self.claim(*id, 1)?;
             if let Key::Element(element) = place.key
@@ -245,12 +253,14 @@ impl Applying {
             {
                 return Err(ApplyError::Reference(*id));
             }
-            let at = position(register, *id)
-                .err()
-                .ok_or(ApplyError::Duplicate(*id))?;
-            register.insert(at, (*id, content.clone()));
+            if position(&register[..there], *id).is_ok() {
+                return Err(ApplyError::Duplicate(*id));
+            }
+            register.push((*id, content.clone()));
             self.born(*id, content, place.clone(), made)?;
         }
+        // Two ascending parts, which this merges.
+        register.sort_by_key(|(id, _)| *id);
         Ok(())
     }
 
@@ -264,24 +274,8 @@ impl Applying {
         if *changed == SequenceDelta::default() || !are_maximal(changed) {
             return Err(ApplyError::Canonical);
         }
-        for span in &changed.deleted {
-            // Elements that are not there end the loop, so a span costs no more than what there is.
-            for at in 0..span.len {
-                let element = span
-                    .start
-                    .checked_plus(at)
-                    .ok_or(ApplyError::Value(span.start))?;
-                let Some((run, offset)) = sequence.find(element) else {
-                    return Err(ApplyError::Value(element));
-                };
-                match &run.body {
-                    Body::Values(values) => self.gone(element, &values[offset as usize]),
-                    Body::Dead(_) => return Err(ApplyError::Value(element)),
-                    Body::Characters { .. } => {}
-                }
-            }
-            sequence.kill(*span);
-        }
+        self.deleted(sequence, &changed.deleted)?;
+        sequence.kill(&changed.deleted);
         for run in &changed.inserted {
             self.claim(run.start, run.len())?;
             if !run.body.is_canonical() {
@@ -321,6 +315,38 @@ impl Applying {
         Ok(())
     }
 
+    /// Checks that spans name live elements, each once, and lets their contents go.
+    fn deleted(&mut self, sequence: &Sequence, spans: &[Span]) -> Result<(), ApplyError> {
+        let mut last: Option<Span> = None;
+        for span in spans {
+            let start = span.start;
+            let is_again = |last: Span| {
+                last.start
+                    .checked_plus(last.len)
+                    .is_none_or(|end| start < end)
+            };
+            if last.is_some_and(|last| last.start.actor == start.actor && is_again(last)) {
+                return Err(ApplyError::Value(start));
+            }
+            last = Some(*span);
+            let mut at = 0;
+            while at < span.len {
+                let element = start.checked_plus(at).ok_or(ApplyError::Value(start))?;
+                let found = sequence.find(element).filter(|(run, _)| run.body.is_live());
+                let (run, offset) = found.ok_or(ApplyError::Value(element))?;
+                let len = (run.len() - offset).min(span.len - at);
+                if let Body::Values(values) = &run.body {
+                    let values = &values[offset as usize..][..len as usize];
+                    for (place, content) in (0..).zip(values) {
+                        self.gone(element.plus(place), content);
+                    }
+                }
+                at += len;
+            }
+        }
+        Ok(())
+    }
+
     fn born(
         &mut self,
         id: OpId,
@@ -329,7 +355,7 @@ impl Applying {
         made: &mut Vec<OpId>,
     ) -> Result<(), ApplyError> {
         match content {
-            Content::Object(_) if self.state.depth(place.object) >= MAX_DEPTH => {
+            Content::Object(_) if self.depth(place.object) >= MAX_DEPTH => {
                 return Err(ApplyError::Depth(id));
             }
             Content::Object(_) => made.push(id),
@@ -338,6 +364,30 @@ impl Applying {
         }
         self.state.born(id, content, place);
         Ok(())
+    }
+
+    /// Returns how deep an object stands; the root stands at 0.
+    fn depth(&mut self, object: ObjectId) -> usize {
+        let mut path = Vec::new();
+        let mut at = object;
+        let mut depth = loop {
+            if let Some(depth) = self.depths.get(&at) {
+                break *depth;
+            }
+            let place = self
+                .state
+                .objects
+                .get(&at)
+                .and_then(|object| object.place.as_ref());
+            let Some(place) = place else { break 0 };
+            path.push(at);
+            at = place.object;
+        };
+        for object in path.into_iter().rev() {
+            depth += 1;
+            self.depths.insert(object, depth);
+        }
+        depth
     }
 
     /// Lets go what belongs to a content that was removed: its time, its place as a counter, all that stands in it.
@@ -403,10 +453,11 @@ impl Applying {
                 .collect(),
             _ => BTreeSet::new(),
         };
+        let at_root = self.told_at_root(delta, &added);
         for (id, time) in &delta.times {
             let earlier = self.state.times.get(id).is_none_or(|old| time < old);
             let is_time = *time != 0 && (-MAX_TIME..=MAX_TIME).contains(time);
-            if !is_time || !earlier || !(added.contains(id) || self.is_at_root(*id)) {
+            if !is_time || !earlier || !(added.contains(id) || at_root.contains(id)) {
                 return Err(ApplyError::Time(*id));
             }
             self.state.times.insert(*id, *time);
@@ -414,12 +465,15 @@ impl Applying {
         Ok(())
     }
 
-    /// Tells whether a value at a root key has this id; linear in the keys, and only asked for values that were there.
-    fn is_at_root(&self, id: OpId) -> bool {
-        self.state
-            .root()
-            .values()
-            .any(|register| position(register, id).is_ok())
+    /// Returns the values at root keys whose times are told although they were there before.
+    ///
+    /// Linear in the keys, and only where there is such a time.
+    fn told_at_root(&self, delta: &Delta, added: &BTreeSet<OpId>) -> BTreeSet<OpId> {
+        if delta.times.keys().all(|id| added.contains(id)) {
+            return BTreeSet::new();
+        }
+        let values = self.state.root().values().flatten().map(|(id, _)| *id);
+        values.filter(|id| delta.times.contains_key(id)).collect()
     }
 }
 

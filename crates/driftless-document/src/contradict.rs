@@ -260,7 +260,7 @@ mod tests {
                     panic!("the delta changes the root");
                 };
                 let number = keys.get_mut("number").unwrap();
-                number.added.insert(b(22), content);
+                number.added.extend([(b(22), content)]);
             }
         };
         check(change(Content::Scalar(Scalar::Int(2))), Some(b(22)));

@@ -12,7 +12,7 @@ use crate::overlay::{Piece, overlay};
 use crate::run::{Run, Span, push_run, push_span};
 use crate::sequence::Sequence;
 use crate::state::{Clock, Count, CountKey, Items, Key, Register, State};
-use crate::value::Content;
+use crate::value::{Content, Contents};
 
 /// The difference of two states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct RegisterDelta {
     /// What went.
     pub removed: Removed,
     /// What came, by op id.
-    pub added: BTreeMap<OpId, Content>,
+    pub added: Contents,
 }
 
 /// Which of the values that stood in a place went.
@@ -163,7 +163,7 @@ fn diff_registers(old: &[(OpId, Content)], new: &[(OpId, Content)]) -> Option<Re
         .map(|(id, _)| *id)
         .filter(|id| position(new, *id).is_err())
         .collect();
-    let added: BTreeMap<OpId, Content> = new
+    let added: Contents = new
         .iter()
         .filter(|(id, _)| position(old, *id).is_err())
         .cloned()

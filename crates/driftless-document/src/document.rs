@@ -245,8 +245,24 @@ impl Document {
         if changed.is_empty() {
             return Ok(Edit::default());
         }
-        self.check_room(changed.len())?;
+        // automerge takes 0.0 and -0.0 for equal, and would leave the one that stands there.
+        let is_other_zero = |key: &str, value: &Scalar| {
+            let register = self.state.register(key);
+            matches!(
+                (register, value),
+                ([(_, Content::Scalar(Scalar::Float(old)))], Scalar::Float(new)) if old == new
+            )
+        };
+        let in_the_way: Vec<_> = changed
+            .iter()
+            .filter(|(key, value)| is_other_zero(key, value))
+            .map(|(key, _)| key.as_str())
+            .collect();
+        self.check_room(in_the_way.len() + changed.len())?;
         self.change(time, |transaction| {
+            in_the_way
+                .iter()
+                .try_for_each(|key| transaction.delete(ROOT, *key))?;
             changed.iter().try_for_each(|(key, value)| {
                 transaction.put(ROOT, key.as_str(), legacy_scalar(value))
             })

@@ -248,7 +248,7 @@ pub(crate) fn local_delta(state: &State, change: &ExpandedChange) -> Delta {
             }
         }
         if let Some(content) = content_of(&operation.action) {
-            delta.change(object, &key).added.insert(id, content);
+            delta.change(object, &key).added.extend([(id, content)]);
             if object == ObjectId::Root && change.time != 0 {
                 delta.times.insert(id, change.time);
             }

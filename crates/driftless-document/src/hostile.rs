@@ -8,7 +8,7 @@ use crate::id::{MAX_COUNTER, ObjectId, OpId};
 use crate::run::{Body, Run, Span};
 use crate::samples::{A, B, a, b, characters, check_invariants, made, number, put, rich, second};
 use crate::state::{Count, CountKey, State};
-use crate::value::{Content, ObjectType, Scalar};
+use crate::value::{Content, Contents, ObjectType, Scalar};
 
 fn refused(change: impl FnOnce(&mut Delta)) -> ApplyError {
     let mut delta = second();
@@ -124,7 +124,7 @@ fn object_that_is_not_there_or_of_another_kind_is_refused() {
 fn object_that_is_changed_and_removed_at_once_is_refused() {
     let gone = RegisterDelta {
         removed: Removed::All,
-        added: BTreeMap::new(),
+        added: Contents::default(),
     };
     let remove = |delta: &mut Delta| write(delta, "text", gone);
     assert_eq!(refused(remove), ApplyError::Object(made(a(4))));
@@ -328,4 +328,123 @@ fn what_could_be_written_otherwise_is_refused() {
     for (number, change) in changes.into_iter().enumerate() {
         assert_eq!(refused(change), ApplyError::Canonical, "change {number}");
     }
+}
+
+#[test]
+fn spans_that_overlap_are_refused() {
+    let span = |start, len| Span { start, len };
+    let overlap = |delta: &mut Delta| {
+        sequence(delta, a(4)).deleted = vec![span(a(5), 4), span(a(7), 1)];
+    };
+    assert_eq!(refused(overlap), ApplyError::Value(a(7)));
+}
+
+/// How many places a delta meets below: passes over the whole state for each of them would take minutes.
+const MANY: u32 = 60_000;
+
+fn all_of(actor: crate::Actor, from: u32) -> RegisterDelta {
+    RegisterDelta {
+        removed: Removed::Nothing,
+        added: (from..from + MANY)
+            .map(|counter| (OpId::new(counter, actor), Content::Scalar(Scalar::Int(1))))
+            .collect(),
+    }
+}
+
+fn at_root(change: RegisterDelta) -> (ObjectId, ObjectDelta) {
+    (
+        ObjectId::Root,
+        ObjectDelta::Map([("k".to_owned(), change)].into()),
+    )
+}
+
+#[test]
+fn many_values_before_and_between_many_others_are_put_in_one_pass() {
+    let later = Delta {
+        clock: [(B, 2 * MANY)].into(),
+        objects: [at_root(all_of(B, MANY + 1))].into(),
+        ..Delta::default()
+    };
+    let earlier = Delta {
+        clock: [(A, MANY)].into(),
+        objects: [at_root(all_of(A, 1))].into(),
+        ..Delta::default()
+    };
+    let state = State::new().apply(&later).unwrap().apply(&earlier).unwrap();
+    let other = State::new().apply(&earlier).unwrap().apply(&later).unwrap();
+    assert_eq!(state, other);
+    let half = (1..=MANY).step_by(2).map(a).collect();
+    let gone = RegisterDelta {
+        removed: Removed::Some(half),
+        added: Contents::default(),
+    };
+    let gone = Delta {
+        objects: [at_root(gone)].into(),
+        ..Delta::default()
+    };
+    let left = state.apply(&gone).unwrap().register("k").len();
+    assert_eq!(left, (MANY + MANY / 2) as usize);
+}
+
+#[test]
+fn many_times_of_earlier_values_are_found_in_one_pass() {
+    let keys = (1..=MANY).map(|counter| (format!("{counter:05}"), number(a(counter))));
+    let keys = ObjectDelta::Map(keys.collect());
+    let put = Delta {
+        clock: [(A, MANY)].into(),
+        objects: [(ObjectId::Root, keys)].into(),
+        ..Delta::default()
+    };
+    let late = Delta {
+        times: (1..=MANY)
+            .map(|counter| (a(counter), i64::from(counter)))
+            .collect(),
+        ..Delta::default()
+    };
+    let state = State::new().apply(&put).unwrap().apply(&late).unwrap();
+    assert_eq!(state.diff(&State::new()).times, late.times);
+}
+
+#[test]
+fn many_spans_and_branches_in_one_run_are_met_in_one_pass() {
+    let text = ObjectId::Made(a(1));
+    let inserted = vec![Run {
+        start: a(2),
+        reference: None,
+        body: Body::characters("é".repeat(4 * MANY as usize)),
+    }];
+    let sequence = |inserted, deleted| {
+        ObjectDelta::Sequence(SequenceDelta {
+            inserted,
+            deleted,
+            ..SequenceDelta::default()
+        })
+    };
+    let long = Delta {
+        clock: [(A, 4 * MANY + 1)].into(),
+        objects: [
+            at_root(put(a(1), Content::Object(ObjectType::Text))),
+            (text, sequence(inserted, Vec::new())),
+        ]
+        .into(),
+        ..Delta::default()
+    };
+    let spans = (0..MANY).map(|number| Span {
+        start: a(4 * number + 3),
+        len: 1,
+    });
+    let branches = (0..MANY).map(|number| Run {
+        start: b(4 * MANY + 2 + 2 * number),
+        reference: Some(a(4 * number + 2)),
+        // A value among the characters, since texts without one are read in another way.
+        body: Body::Values(vec![Content::Scalar(Scalar::Null)]),
+    });
+    let met = Delta {
+        clock: [(B, 6 * MANY + 1)].into(),
+        objects: [(text, sequence(branches.collect(), spans.collect()))].into(),
+        ..Delta::default()
+    };
+    let state = State::new().apply(&long).unwrap().apply(&met).unwrap();
+    let shown = "é\u{fffc}éé".repeat(MANY as usize);
+    assert_eq!(state.get("k"), Some(crate::Value::Text(shown)));
 }

@@ -88,4 +88,4 @@ pub use reauthor::{Absorbed, Carry};
 pub use reference::Reference;
 pub use run::{Body, Run, Span};
 pub use state::{Clock, Count, CountKey, Population, State};
-pub use value::{Content, ObjectType, Scalar, Value};
+pub use value::{Content, Contents, ObjectType, Scalar, Value};

@@ -156,10 +156,11 @@ impl<'a> Dice<'a> {
             2 => change.removed = Removed::Some((0..self.below(3)).map(|_| self.id()).collect()),
             3 => change.added.extend([(self.id(), self.content())]),
             _ => {
-                let last = change.added.pop_last();
-                change
-                    .added
-                    .extend(last.map(|(_, content)| (self.id(), content)));
+                let mut all: Vec<_> = change.added.iter().cloned().collect();
+                if let Some((id, _)) = all.last_mut() {
+                    *id = self.id();
+                }
+                change.added = all.into_iter().collect();
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use crate::id::{Actor, OpId};
-use crate::run::{Body, Run, Span, byte_of};
+use crate::run::{Body, Run, Span, byte_of, characters};
 use crate::sequence::Sequence;
 use crate::value::Content;
 
@@ -27,12 +27,41 @@ pub(crate) struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    const fn whole(run: &'a Run, len: u32) -> Self {
+    /// Returns all of a run.
+    pub(crate) fn whole(run: &'a Run) -> Self {
         Self {
             run,
             from: 0,
             byte: 0,
-            len,
+            len: run.len(),
+        }
+    }
+
+    /// Returns the first elements and those behind them; at most all of them come first.
+    pub(crate) fn split(self, at: u32) -> (Option<Self>, Option<Self>) {
+        let first = (at > 0).then_some(Self { len: at, ..self });
+        (first, self.behind(at))
+    }
+
+    /// Returns the elements without what they hold.
+    pub(crate) fn to_dead(self) -> Run {
+        Run {
+            start: self.span().start,
+            reference: self.reference(),
+            body: Body::Dead(self.len),
+        }
+    }
+
+    /// Returns the contents of the live elements one by one; nothing for dead ones.
+    pub(crate) fn contents(&self) -> Box<dyn Iterator<Item = Content> + 'a> {
+        match &self.run.body {
+            Body::Characters { .. } => Box::new(characters(self.text())),
+            Body::Values(values) => Box::new(
+                values[self.from as usize..][..self.len as usize]
+                    .iter()
+                    .cloned(),
+            ),
+            Body::Dead(_) => Box::new(std::iter::empty()),
         }
     }
 
@@ -79,7 +108,7 @@ impl<'a> Slice<'a> {
     }
 
     /// Returns the characters, none if the elements hold anything else.
-    fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         let Body::Characters { text, count } = &self.run.body else {
             return "";
         };
@@ -141,8 +170,8 @@ pub(crate) fn overlay<'a>(
     right: &'a Sequence,
     mut visit: impl FnMut(Piece<'a>),
 ) {
-    let mut lefts = left.runs().map(|run| Slice::whole(run, run.len()));
-    let mut rights = right.runs().map(|run| Slice::whole(run, run.len()));
+    let mut lefts = left.runs().map(Slice::whole);
+    let mut rights = right.runs().map(Slice::whole);
     let (mut l, mut r) = (lefts.next(), rights.next());
     loop {
         let own = l.and_then(|slice| slice.reach(r.as_ref()));

@@ -14,7 +14,7 @@ use crate::id::{Actor, ObjectId, OpId};
 use crate::ops;
 use crate::sequence::Sequence;
 use crate::state::{Clock, Items, Key, Place, State};
-use crate::value::{Content, ObjectType};
+use crate::value::{Content, Contents, ObjectType};
 
 /// What a document did to take in another state.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,17 +41,18 @@ impl Document {
     /// Joins the stored state into the document.
     ///
     /// `listed` is the clock of the stored state as this device knew it before: what is newer than that here, nobody else
-    /// has seen.
-    pub fn absorb(&mut self, stored: &State, listed: &Clock, time: i64) -> Absorbed {
+    /// has seen. `None` if a creation must be set back and the two states contradict each other then: nothing was done, and
+    /// the document should [adopt](Self::adopt) what is stored.
+    pub fn absorb(&mut self, stored: &State, listed: &Clock, time: i64) -> Option<Absorbed> {
         let Setbacks { clock, lost } = setbacks(self.state(), listed, stored);
         if clock.is_empty() {
             let delta = self.join(stored);
             let changed = self.state().changed_keys(&delta);
-            return Absorbed {
+            return Some(Absorbed {
                 delta: Some(delta),
                 edit: Edit::default(),
                 changed,
-            };
+            });
         }
         let local = self.state().clone();
         let mut dropped = Delta::default();
@@ -65,6 +66,9 @@ impl Document {
             .apply(&dropped)
             .expect("what stands there can be removed");
         state.set_back(&clock);
+        if state.contradicts(stored).is_some() {
+            return None;
+        }
         self.replace(state.join(stored));
         let mut edit = Edit::default();
         for (key, life) in lost {
@@ -79,11 +83,11 @@ impl Document {
             ));
         }
         let changed = self.state().differing_keys(&local);
-        Absorbed {
+        Some(Absorbed {
             delta: None,
             edit,
             changed,
-        }
+        })
     }
 
     /// Takes another state as the document, and writes what `listed` lacks of the old one again, by a new author.
@@ -172,7 +176,7 @@ impl Document {
     ) -> Edit {
         match content {
             Content::Scalar(crate::value::Scalar::Counter(start)) => {
-                let before = if listed.counters.contains_key(&id) {
+                let before = if listed.counters.contains_key(&id) && listed.has_seen(id) {
                     listed.total(id, *start)
                 } else {
                     0
@@ -256,7 +260,7 @@ impl Life {
         let removed = Removed::of(BTreeSet::from([self.id]), state.register(key).len());
         RegisterDelta {
             removed,
-            added: BTreeMap::new(),
+            added: Contents::default(),
         }
     }
 }
@@ -372,6 +376,18 @@ fn splices(
 }
 
 impl State {
+    /// Returns this state as far as another one has seen it too: the same values under the lower clock of the two.
+    ///
+    /// It is no state to join, only a `listed` one for [`Document::adopt`], where the other has lost what was listed.
+    #[must_use]
+    pub fn as_seen_by(mut self, other: &Self) -> Self {
+        for (actor, counter) in &mut self.clock {
+            *counter = (*counter).min(other.seen_from(*actor));
+        }
+        self.clock.retain(|_, counter| *counter > 0);
+        self
+    }
+
     fn set_back(&mut self, clock: &Clock) {
         for (actor, counter) in clock {
             if *counter == 0 {

@@ -132,14 +132,17 @@ impl Body {
     /// Returns the contents of the live elements one by one; nothing for dead ones.
     pub(crate) fn contents(&self) -> Box<dyn Iterator<Item = Content> + '_> {
         match self {
-            Self::Characters { text, .. } => Box::new(
-                text.chars()
-                    .map(|c| Content::Scalar(Scalar::String(c.to_string()))),
-            ),
+            Self::Characters { text, .. } => Box::new(characters(text)),
             Self::Values(values) => Box::new(values.iter().cloned()),
             Self::Dead(_) => Box::new(std::iter::empty()),
         }
     }
+}
+
+/// Returns the characters of a text as contents.
+pub(crate) fn characters(text: &str) -> impl Iterator<Item = Content> + '_ {
+    text.chars()
+        .map(|c| Content::Scalar(Scalar::String(c.to_string())))
 }
 
 fn is_one_character(text: &str) -> bool {

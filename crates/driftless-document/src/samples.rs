@@ -12,7 +12,7 @@ use crate::id::{Actor, ObjectId, OpId};
 use crate::ops::bounded;
 use crate::run::{Body, Run, Span};
 use crate::state::{Count, CountKey, State};
-use crate::value::{Content, ObjectType, Scalar};
+use crate::value::{Content, Contents, ObjectType, Scalar};
 
 pub(crate) const A: Actor = Actor::from_bytes(*b"author a");
 pub(crate) const B: Actor = Actor::from_bytes(*b"author b");
@@ -32,7 +32,7 @@ pub(crate) const fn made(id: OpId) -> ObjectId {
 pub(crate) fn put(id: OpId, content: Content) -> RegisterDelta {
     RegisterDelta {
         removed: Removed::Nothing,
-        added: BTreeMap::from([(id, content)]),
+        added: [(id, content)].into(),
     }
 }
 
@@ -77,10 +77,11 @@ pub(crate) fn rich() -> (State, Delta) {
     let counter = |id| put(id, Content::Scalar(Scalar::Counter(0)));
     let two = RegisterDelta {
         removed: Removed::Nothing,
-        added: BTreeMap::from([
+        added: [
             (a(3), Content::Scalar(Scalar::Counter(0))),
             (b(3), Content::Scalar(Scalar::Counter(1))),
-        ]),
+        ]
+        .into(),
     };
     let inner = BTreeMap::from([("inside".to_owned(), number(b(20)))]);
     let first = Delta {
@@ -147,7 +148,7 @@ pub(crate) fn second() -> Delta {
     };
     let one = RegisterDelta {
         removed: Removed::Some(BTreeSet::from([a(3)])),
-        added: BTreeMap::new(),
+        added: Contents::default(),
     };
     let replaced = RegisterDelta {
         removed: Removed::All,

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use crate::id::{Actor, OpId};
-use crate::run::{Body, Run, Span, byte_of};
+use crate::overlay::Slice;
+use crate::run::{Body, Run, Span};
 use crate::state::Register;
 use crate::value::{Content, Scalar};
 
@@ -65,25 +66,46 @@ impl Sequence {
         self.runs.extend(rest.map(|run| (key, run)));
     }
 
-    /// Lets the inserted values of these elements go, all of which are there and live.
-    pub(crate) fn kill(&mut self, span: Span) {
-        let (mut at, end) = (span.start.counter, span.start.counter + span.len);
-        while at < end {
-            let found = self.find(OpId::new(at, span.start.actor));
-            let (run, from) = found.expect("only elements that are there are killed");
-            let len = (run.len() - from).min(end - at);
-            let key = (run.start.actor, run.start.counter);
-            let pieces = [
-                (from > 0).then(|| run.slice(0, from)),
-                Some(run.slice(from, len).dead()),
-                (from + len < run.len()).then(|| run.slice(from + len, run.len() - from - len)),
-            ];
-            self.runs.remove(&key);
-            pieces
-                .into_iter()
-                .flatten()
-                .for_each(|piece| self.insert(piece));
-            at += len;
+    /// Lets the inserted values of these elements go, all of which are there and live; the spans are in ascending order.
+    ///
+    /// Each run is cut once, wherever spans meet it, so that many spans in one long run cost no more than the run.
+    pub(crate) fn kill(&mut self, spans: &[Span]) {
+        let mut spans = spans.iter().copied().peekable();
+        while let Some(span) = spans.peek() {
+            let found = self.find(span.start).map(|(run, _)| run.start);
+            let start = found.expect("only elements that are there are killed");
+            let run = self.runs.remove(&(start.actor, start.counter));
+            let run = run.expect("the run was just found");
+            let mut pieces = Vec::new();
+            let mut rest = Some(Slice::whole(&run));
+            while let Some((slice, span)) = rest.zip(spans.peek_mut()) {
+                if span.start.actor != start.actor || span.start.counter >= run.end() {
+                    break;
+                }
+                let (live, from) = slice.split(span.start.counter - slice.span().start.counter);
+                pieces.extend(live.map(Slice::to_run));
+                let from = from.expect("the span begins in the run");
+                let len = span.len.min(from.span().len);
+                let (dead, behind) = from.split(len);
+                pieces.extend(dead.map(Slice::to_dead));
+                rest = behind;
+                if len == span.len {
+                    spans.next();
+                } else {
+                    *span = Span {
+                        start: span.start.plus(len),
+                        len: span.len - len,
+                    };
+                }
+            }
+            pieces.extend(rest.map(Slice::to_run));
+            // Neighbours among the pieces are of two kinds, so that only the outermost ones can become part of other runs.
+            let last = pieces.pop().expect("a run has elements");
+            let mut pieces = pieces.into_iter();
+            pieces.by_ref().take(1).for_each(|first| self.place(first));
+            let keyed = |piece: Run| ((piece.start.actor, piece.start.counter), piece);
+            self.runs.extend(pieces.map(keyed));
+            self.insert(last);
         }
     }
 
@@ -131,11 +153,12 @@ impl Sequence {
     /// Returns what each visible element shows, in order.
     pub(crate) fn visible(&self) -> Vec<(OpId, Content)> {
         let mut out = Vec::new();
+        let mut cuts = Cuts::default();
         for (run, from, len) in self.ordered() {
-            let piece = run.slice(from, len);
-            let mut inserted = piece.body.contents();
-            for at in 0..len {
-                let element = piece.start.plus(at);
+            let piece = cuts.piece(run, from, len);
+            let mut inserted = piece.contents();
+            for at in from..from + len {
+                let element = run.start.plus(at);
                 let inserted = inserted.next().map(|content| (element, content));
                 let set = self
                     .sets
@@ -158,18 +181,25 @@ impl Sequence {
             return self.visible().into_iter().map(shown).collect();
         }
         let mut out = String::new();
-        // Where the pieces of each run were cut before: they come in ascending order.
-        let mut cuts: BTreeMap<OpId, (u32, usize)> = BTreeMap::new();
+        let mut cuts = Cuts::default();
         for (run, from, len) in self.ordered() {
-            if let Body::Characters { text, count } = &run.body {
-                let (last, byte) = cuts.get(&run.start).copied().unwrap_or_default();
-                let start = byte + byte_of(&text[byte..], count - last, from - last);
-                let rest = &text[start..];
-                let end = byte_of(rest, count - from, len);
-                out.push_str(&rest[..end]);
-                cuts.insert(run.start, (from + len, start + end));
-            }
+            out.push_str(cuts.piece(run, from, len).text());
         }
         out
+    }
+}
+
+/// Where the pieces of each run were cut before: they come in ascending order, so that each character is passed once.
+#[derive(Default)]
+struct Cuts<'a>(BTreeMap<OpId, Slice<'a>>);
+
+impl<'a> Cuts<'a> {
+    fn piece(&mut self, run: &'a Run, from: u32, len: u32) -> Slice<'a> {
+        let start = run.start;
+        let rest = self.0.remove(&start).unwrap_or_else(|| Slice::whole(run));
+        let (_, rest) = rest.split(start.counter + from - rest.span().start.counter);
+        let (piece, behind) = rest.expect("a piece lies behind the one before").split(len);
+        self.0.extend(behind.map(|behind| (start, behind)));
+        piece.expect("a piece has elements")
     }
 }

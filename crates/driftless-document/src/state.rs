@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{Actor, ObjectId, OpId};
+use crate::run::Body;
 use crate::sequence::Sequence;
 use crate::value::{Content, ObjectType, Scalar, Value};
 
@@ -158,18 +159,6 @@ impl State {
         }
     }
 
-    /// Returns how deep an object stands; the root stands at 0.
-    pub(crate) fn depth(&self, object: ObjectId) -> usize {
-        let place = |id: &ObjectId| {
-            self.objects
-                .get(id)?
-                .place
-                .as_ref()
-                .map(|place| place.object)
-        };
-        std::iter::successors(place(&object), place).count()
-    }
-
     /// Returns the clock.
     #[must_use]
     pub const fn clock(&self) -> &Clock {
@@ -290,25 +279,37 @@ impl State {
         }
     }
 
-    /// Returns how many live values and elements, and how many dead elements there are.
+    /// Returns how many operations the state holds, and how they are kept.
     #[must_use]
     pub fn population(&self) -> Population {
-        let mut population = Population::default();
+        let mut population = Population {
+            objects: self.objects.len() - 1,
+            totals: self.counts.len(),
+            ..Population::default()
+        };
         for object in self.objects.values() {
             match &object.items {
                 Items::Map(_, keys) => {
-                    population.live += keys.values().map(Vec::len).sum::<usize>()
+                    let values = keys.values().map(Vec::len).sum::<usize>();
+                    population.live += values;
+                    population.values += values;
                 }
                 Items::Sequence(_, sequence) => {
                     for run in sequence.runs() {
                         let elements = run.len() as usize;
+                        population.runs += 1;
+                        if let Body::Values(values) = &run.body {
+                            population.values += values.len();
+                        }
                         if run.body.is_live() {
                             population.live += elements;
                         } else {
                             population.dead += elements;
                         }
                     }
-                    population.live += sequence.sets.values().map(Vec::len).sum::<usize>();
+                    let values = sequence.sets.values().map(Vec::len).sum::<usize>();
+                    population.live += values;
+                    population.values += values;
                 }
             }
         }
@@ -323,6 +324,14 @@ pub struct Population {
     pub live: usize,
     /// Elements of lists and texts that are only kept as skeleton.
     pub dead: usize,
+    /// Those of the live ones that are no characters of a run, each of which is kept by itself.
+    pub values: usize,
+    /// Objects, without the root.
+    pub objects: usize,
+    /// Runs of elements.
+    pub runs: usize,
+    /// Totals of counters.
+    pub totals: usize,
 }
 
 impl Population {

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::id::OpId;
+
 /// A value that is replaced as a whole.
 ///
 /// Equality is by bytes, so that a NaN equals itself: a state must equal its own copy.
@@ -156,6 +158,85 @@ pub enum Content {
 impl Content {
     pub(crate) const fn is_counter(&self) -> bool {
         matches!(self, Self::Scalar(Scalar::Counter(_)))
+    }
+}
+
+/// Contents by op id, ascending.
+///
+/// Nearly every place gets one, so they lie in one piece: a map of its own for each place would take ten times as much, and
+/// a delta of others may have a hundred thousand places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents(Vec<(OpId, Content)>);
+
+impl Contents {
+    /// Returns how many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the ids, ascending.
+    pub fn keys(&self) -> impl Iterator<Item = &OpId> {
+        self.0.iter().map(|(id, _)| id)
+    }
+
+    /// Returns the contents in the order of their ids.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Content> {
+        self.0.iter_mut().map(|(_, content)| content)
+    }
+
+    /// Returns ids and contents, ascending.
+    pub fn iter(&self) -> std::slice::Iter<'_, (OpId, Content)> {
+        self.0.iter()
+    }
+}
+
+/// Of several with one id the last one stays.
+impl Extend<(OpId, Content)> for Contents {
+    fn extend<T: IntoIterator<Item = (OpId, Content)>>(&mut self, more: T) {
+        let more = more.into_iter();
+        self.0.reserve_exact(more.size_hint().0);
+        let last = self.0.len().saturating_sub(1);
+        self.0.extend(more);
+        if !self.0[last..].is_sorted_by(|(a, _), (b, _)| a < b) {
+            self.0.sort_by_key(|(id, _)| *id);
+            self.0.dedup_by(|later, earlier| {
+                let is_one = later.0 == earlier.0;
+                if is_one {
+                    std::mem::swap(later, earlier);
+                }
+                is_one
+            });
+        }
+    }
+}
+
+impl FromIterator<(OpId, Content)> for Contents {
+    fn from_iter<T: IntoIterator<Item = (OpId, Content)>>(contents: T) -> Self {
+        let mut all = Self::default();
+        all.extend(contents);
+        all
+    }
+}
+
+impl<const N: usize> From<[(OpId, Content); N]> for Contents {
+    fn from(contents: [(OpId, Content); N]) -> Self {
+        contents.into_iter().collect()
+    }
+}
+
+impl<'a> IntoIterator for &'a Contents {
+    type Item = &'a (OpId, Content);
+    type IntoIter = std::slice::Iter<'a, (OpId, Content)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

@@ -29,9 +29,6 @@ impl Replica {
         {
             return self.fail(SessionError::Exhausted);
         }
-        if let Some(id) = self.contradiction(stored.as_ref()) {
-            return self.fail(SessionError::Contradiction(id));
-        }
         if self.is_to_go(stored.as_ref()) {
             return self.ask_delete(session);
         }
@@ -68,22 +65,6 @@ impl Replica {
         self.offer(session, now);
     }
 
-    /// Returns an operation that the document and what would be joined into it tell differently.
-    fn contradiction(&self, stored: Option<&Stored>) -> Option<OpId> {
-        let stored = stored?;
-        let is_same_life = self
-            .row
-            .lineage
-            .is_none_or(|known| known == stored.lineage());
-        // A copy of a store gave its original's ids to other edits; it takes another author instead.
-        let is_joined = is_same_life && !self.is_copy(stored.state());
-        let is_known = self.stored.as_ref().and_then(Stored::tip) == stored.tip();
-        if !is_joined || (is_known && !stored.needs_repair()) {
-            return None;
-        }
-        self.document.state().contradicts(stored.state())
-    }
-
     /// Joins or adopts what is stored; `None` if there is nothing to take in.
     fn take_in(
         &mut self,
@@ -116,16 +97,22 @@ impl Replica {
         if self.is_copy(stored.state()) {
             return Some(self.adopt(session, stored.state().clone(), Carry::Everything, time));
         }
+        let known_tip = self.stored.as_ref().and_then(Stored::tip);
+        let is_known = known_tip == stored.tip() && !stored.needs_repair();
+        if !is_known && self.document.state().contradicts(stored.state()).is_some() {
+            return Some(self.give_way(session, stored.state(), time));
+        }
         let listed = self.listed_with_sent(stored.state());
         let seen = stored.state().seen_from(self.row.actor);
         self.row.own = self.row.own.max(seen);
         self.row.sent.retain(|sent| sent.counter > seen);
-        let known_tip = self.stored.as_ref().and_then(Stored::tip);
-        if known_tip.is_some() && known_tip == stored.tip() && !stored.needs_repair() {
+        if known_tip.is_some() && is_known {
             return None;
         }
         self.pin_saved();
-        let absorbed = self.document.absorb(stored.state(), &listed, time);
+        let Some(absorbed) = self.document.absorb(stored.state(), &listed, time) else {
+            return Some(self.give_way(session, stored.state(), time));
+        };
         let is_nothing = absorbed.delta.as_ref().is_some_and(Delta::is_empty);
         (!is_nothing).then_some(absorbed)
     }
@@ -135,6 +122,20 @@ impl Replica {
         let listed = self.listed().clone();
         self.row.rename(actor);
         self.document.adopt(state, &listed, actor, carry, time)
+    }
+
+    /// Goes on with what is stored, which tells an operation differently than this device does, and writes all that it lacks
+    /// again under another name.
+    ///
+    /// Pushes that were destroyed at the service, after others had seen them, leave two lives of one object; so do two stores
+    /// with one seed, and whoever means harm.
+    fn give_way(&mut self, session: &mut Session, stored: &State, time: i64) -> Absorbed {
+        let actor = session.actor();
+        let listed = self.listed().clone().as_seen_by(stored);
+        self.row.rename(actor);
+        let carry = Carry::Everything;
+        self.document
+            .adopt(stored.clone(), &listed, actor, carry, time)
     }
 
     /// Tells whether what is stored holds edits under our author that this store never made: then it is a copy of another

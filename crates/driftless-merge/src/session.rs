@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use driftless_document::{Actor, Edit, OpId};
+use driftless_document::{Actor, Edit};
 use driftless_record::{Lineage, ReadError, Stored, Wrote};
 use driftless_wire::{
     DeleteDatasetRequest, IdentityId, ListRecordsRequest, ListRecordsResponse, Record, RecordPatch,
@@ -126,10 +126,6 @@ pub enum SessionError {
     /// The counters of the stored operations are so high that they could not be edited any more.
     #[error("the stored operations use up the counters")]
     Exhausted,
-    /// One op id stands for two operations, here and in what is stored: somebody wrote it who is no Driftless, or means
-    /// harm. Nothing was joined or written.
-    #[error("operation {0} is told differently here and in what is stored")]
-    Contradiction(OpId),
     /// The service's answers contradict each other.
     #[error("the answers of the service contradict each other: {0}")]
     Answer(&'static str),

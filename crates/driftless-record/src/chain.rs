@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use driftless_document::{Clock, MAX_COUNTER, State};
 
-use crate::codec::{self, DecodeError, MAX_ELEMENTS};
+use crate::codec::{self, DecodeError};
 use crate::frame::{Frame, Kind, inflate};
 use crate::frames::{Frames, Placed, whole};
 use crate::limits::Limits;
@@ -46,8 +46,9 @@ pub enum ReadError {
         /// How many it may have.
         limit: usize,
     },
-    /// There are more values and elements than [`MAX_ELEMENTS`].
-    #[error("record {key} brings more than {MAX_ELEMENTS} values and elements")]
+    /// There are more values and elements than [`MAX_ELEMENTS`](crate::MAX_ELEMENTS), [`MAX_VALUES`](crate::MAX_VALUES) and
+    /// [`MAX_OBJECTS`](crate::MAX_OBJECTS) allow.
+    #[error("record {key} brings more values and elements than any state may hold")]
     Elements {
         /// The record that goes beyond.
         key: String,
@@ -516,8 +517,7 @@ impl<'a> Reading<'a> {
             }));
         }
         let state = state.apply(&delta).map_err(|_| damaged())?;
-        let population = state.population();
-        if population.live.saturating_add(population.dead) > MAX_ELEMENTS as usize {
+        if !codec::is_within_bounds(&state) {
             return Err(Stop::Refused(ReadError::Elements { key: key() }));
         }
         Ok(state)

@@ -10,7 +10,7 @@
 //! One delta has one encoding: [`decode`] refuses every other. It checks form, and no meaning: that is
 //! [`State::apply`](driftless_document::State::apply).
 
-use driftless_document::{Clock, Delta};
+use driftless_document::{Clock, Delta, State};
 
 mod read;
 mod write;
@@ -20,6 +20,27 @@ mod write;
 /// A million dead elements take a few bytes here and a hundred megabytes in automerge, so the size of a record bounds
 /// nothing.
 pub const MAX_ELEMENTS: u32 = 1 << 20;
+
+/// How many values that are no characters, runs of elements and totals of counters one state may hold, each; more is
+/// refused.
+///
+/// A dataset of the service's size has no room for so many at its keys. Without a limit, deflated bytes could say a
+/// thousand times as much, and each takes a hundred bytes in memory.
+pub const MAX_VALUES: usize = 1 << 17;
+
+/// How many objects one state may hold; more is refused, for the same reason.
+pub const MAX_OBJECTS: usize = 1 << 16;
+
+/// Tells whether a state holds no more than any state may.
+pub(crate) fn is_within_bounds(state: &State) -> bool {
+    let population = state.population();
+    let (values, runs, totals) = (population.values, population.runs, population.totals);
+    population.total() <= MAX_ELEMENTS as usize
+        && population.objects <= MAX_OBJECTS
+        && [values, runs, totals]
+            .iter()
+            .all(|count| *count <= MAX_VALUES)
+}
 
 /// Why bytes are no delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,8 +67,9 @@ pub enum DecodeError {
     /// A string is not UTF-8.
     #[error("a string is not utf-8")]
     Utf8,
-    /// A delta inserts or deletes more elements than [`MAX_ELEMENTS`].
-    #[error("more than {MAX_ELEMENTS} elements change")]
+    /// A delta inserts or deletes more elements than [`MAX_ELEMENTS`], or has more values, runs, totals or objects than
+    /// [`MAX_VALUES`] and [`MAX_OBJECTS`].
+    #[error("more changes than any state may hold")]
     Elements,
     /// The delta has another encoding, which is the only one.
     #[error("the encoding is not the canonical one")]

@@ -16,7 +16,7 @@ use driftless_wire::SyncCount;
 use driftless_wire::limits::VALUE_CHARS;
 
 use crate::chain::MAX_JUMP;
-use crate::codec::MAX_ELEMENTS;
+use crate::codec;
 use crate::frame::{self, Frame, Kind, MAX_PARTS, text_len};
 use crate::head::Head;
 use crate::limits::Limits;
@@ -179,7 +179,7 @@ impl Planning<'_> {
         }
         // What a log may not do, a base may.
         let reach = stored.state.max_counter().saturating_add(MAX_JUMP);
-        if self.state.max_counter() > reach || !self.has_few_elements() {
+        if self.state.max_counter() > reach || !codec::is_within_bounds(self.state) {
             return None;
         }
         let log = Encoded::new(&delta, stored.state.clock());
@@ -278,7 +278,7 @@ impl Planning<'_> {
         let live = base_text(encoded.payload().bytes.len()) + HEAD_LEN + self.standing.other_bytes;
         let fits = live <= self.limits.live_bytes()
             && encoded.raw <= self.limits.dataset_bytes()
-            && self.has_few_elements()
+            && codec::is_within_bounds(self.state)
             && encoded.payload().bytes.len().div_ceil(PART_BYTES) <= MAX_PARTS.into();
         let push = generations(over)
             .into_iter()
@@ -380,11 +380,6 @@ impl Planning<'_> {
             Slot::Head => true,
         };
         self.finish(stored, head, patches, Wrote::Base, is_live)
-    }
-
-    fn has_few_elements(&self) -> bool {
-        let population = self.state.population();
-        population.live.saturating_add(population.dead) <= MAX_ELEMENTS as usize
     }
 
     /// Returns the removals of what still stands on the side of the base before this one.

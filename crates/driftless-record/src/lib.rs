@@ -47,7 +47,7 @@ mod slots;
 mod stored;
 
 pub use chain::{MAX_JUMP, ReadError, read};
-pub use codec::{DecodeError, MAX_ELEMENTS, decode, encode};
+pub use codec::{DecodeError, MAX_ELEMENTS, MAX_OBJECTS, MAX_VALUES, decode, encode};
 pub use fold::{Life, PlanError, Push, Standing, Wrote, plan};
 pub use frame::{Frame, FrameError, Kind, Z85Error};
 pub use head::Head;

@@ -152,14 +152,15 @@ impl Shape {
         let is_long = draw.below(100) == 0;
         let is_wide = draw.below(10) == 0;
         let steps = if is_long {
-            draw.magnitude(10_000.0, 20_000.0)
+            draw.magnitude(10_000.0, 11_000.0)
         } else {
-            draw.magnitude(20.0, 400.0)
+            draw.magnitude(20.0, 250.0)
         };
-        let devices = match (is_wide, is_long) {
-            (false, _) => 2 + draw.below(5),
-            (true, false) => draw.magnitude(10.0, 50.0).round() as usize,
-            (true, true) => 10,
+        // Fifty are as many as ten for most that can go wrong, and cost five times as much.
+        let devices = match (is_wide, draw.below(20)) {
+            (false, _) => 2 + draw.below(4),
+            (true, 0) if !is_long => 50,
+            (true, _) => 10,
         };
         Self {
             devices,

@@ -29,15 +29,18 @@ pub(crate) struct Writer {
     /// The head rows of the datasets that were written to.
     heads: HashMap<DatasetKey, Head>,
     mark: MarkFile,
+    /// What the mark says until the store is closed.
+    status: Status,
     poisoned: bool,
 }
 
 impl Writer {
-    pub(crate) fn new(last: u64, mark: MarkFile) -> Self {
+    pub(crate) fn new(last: u64, mark: MarkFile, status: Status) -> Self {
         Self {
             last,
             heads: HashMap::new(),
             mark,
+            status,
             poisoned: false,
         }
     }
@@ -170,7 +173,7 @@ impl Writer {
 
     fn acknowledge(&mut self) -> Result<(), CommitError> {
         let mark = Mark {
-            status: Status::Open,
+            status: self.status,
             acknowledged: self.last,
         };
         let written = self.mark.write(mark);

@@ -3,8 +3,9 @@
 //! The database (fjall 3.1) cuts its journal at the first byte that makes no sense, without telling, refuses to open at
 //! a wrong checksum, and believes lengths and sequence numbers that no checksum covers. So every journal is read here
 //! first, and what is not whole is copied, then cut off: the database only ever opens a journal of whole batches in
-//! order, and who opens the store learns what was cut. In order means that sequence numbers rise, and that the commit
-//! number which each batch carries is one more than that of the batch before.
+//! order, and who opens the store learns what was cut. In order means that sequence numbers rise, that the commit number
+//! which each batch carries is one more than that of the batch before, and that both agree with what stands in tables
+//! already: see [`Order`].
 //!
 //! ```text
 //! journal  batch … | zeros (64 MiB are allocated ahead)
@@ -31,13 +32,19 @@ const ITEM_HEADER_BYTES: usize = 20;
 /// Sequence numbers above are a sign of damage; the database keeps the highest bit for itself.
 const MAX_SEQUENCE: u64 = 1 << 48;
 
-/// What the journals are after they were checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the journals are.
+#[derive(Debug)]
 pub(crate) struct Checked {
     /// How many bytes of whole batches there are.
     pub(crate) whole: u64,
-    /// How many bytes were cut off, up to the last one that was not zero.
-    pub(crate) cut: u64,
+    broken: Option<Broken>,
+}
+
+/// A journal that is not whole, and those after it.
+#[derive(Debug)]
+struct Broken {
+    journals: Vec<PathBuf>,
+    extent: Extent,
 }
 
 /// Returns the journals in `rows`, oldest first.
@@ -54,22 +61,38 @@ pub(crate) fn list(rows: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(journals.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Checks the journals in `rows`, cuts them after the last whole batch, and keeps what they were before that in `copy`.
-///
-/// A journal after one that had to be cut goes as a whole: its batches build on what is missing.
-pub(crate) fn check(rows: &Path, copy: &Path) -> io::Result<Checked> {
-    let journals = list(rows)?;
+/// Checks the journals in `rows`. `tables` is the last commit that stands in tables.
+pub(crate) fn check(rows: &Path, tables: Option<Place>) -> io::Result<Checked> {
+    let mut journals = list(rows)?;
     let mut whole = 0;
-    let mut last = None;
+    let mut order = Order { tables, last: None };
     for (at, path) in journals.iter().enumerate() {
-        let extent = scan(File::open(path)?, &mut last)?;
+        let extent = scan(File::open(path)?, &mut order)?;
         whole += extent.whole;
         if extent.used > extent.whole {
-            let cut = cut(&journals[at..], extent, copy)?;
-            return Ok(Checked { whole, cut });
+            let journals = journals.split_off(at);
+            let broken = Some(Broken { journals, extent });
+            return Ok(Checked { whole, broken });
         }
     }
-    Ok(Checked { whole, cut: 0 })
+    let broken = None;
+    Ok(Checked { whole, broken })
+}
+
+impl Checked {
+    /// Tells whether something has to be cut off.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Cuts the journals after the last whole batch, keeps what they were before that in `copy`, and returns how many bytes
+    /// were cut off, up to the last one that was not zero.
+    ///
+    /// A journal after one that had to be cut goes as a whole: its batches build on what is missing.
+    pub(crate) fn cut(&self, copy: &Path) -> io::Result<u64> {
+        let broken = self.broken.as_ref();
+        broken.map_or(Ok(0), |broken| cut(&broken.journals, broken.extent, copy))
+    }
 }
 
 /// Copies the journals, cuts the first one, removes the others, and returns how many bytes that took.
@@ -123,22 +146,52 @@ struct Extent {
 
 /// Where a batch stands in the order of batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    sequence: u64,
-    commit: u64,
+pub(crate) struct Place {
+    pub(crate) sequence: u64,
+    pub(crate) commit: u64,
 }
 
-/// Reads a journal. `last` is the place of the last whole batch before, and after the call of the last one here.
-fn scan(source: impl Read, last: &mut Option<Place>) -> io::Result<Extent> {
+/// Which batch may come next.
+///
+/// The database passes over a batch whose sequence number stands in tables, so that must be those of the commits that do:
+/// a wrong number, which no checksum covers, would leave one out or do one again over those after it. What was passed over
+/// may have holes, for a journal is gone on with after it was cut before what stands in tables; what comes after may not.
+#[derive(Debug, Default)]
+struct Order {
+    /// The last commit in tables.
+    tables: Option<Place>,
+    /// The last batch.
+    last: Option<Place>,
+}
+
+impl Order {
+    /// Takes a batch if it is the next one, and returns whether it is.
+    fn take(&mut self, place: Place) -> bool {
+        let commit = |place: Option<Place>| place.map_or(0, |place| place.commit);
+        let is_in_tables = self
+            .tables
+            .is_some_and(|tables| place.sequence <= tables.sequence);
+        let is_next = if is_in_tables {
+            (commit(self.last) + 1..=commit(self.tables)).contains(&place.commit)
+        } else {
+            place.commit == commit(self.last).max(commit(self.tables)) + 1
+        };
+        let rises = self.last.is_none_or(|last| place.sequence > last.sequence);
+        if is_next && rises {
+            self.last = Some(place);
+        }
+        is_next && rises
+    }
+}
+
+/// Reads a journal, whose batches must be the next ones.
+fn scan(source: impl Read, order: &mut Order) -> io::Result<Extent> {
     let mut reader = Reader::new(source);
     let mut whole = 0;
     while let Some(place) = reader.batch()? {
-        if !last
-            .is_none_or(|last| place.sequence > last.sequence && place.commit == last.commit + 1)
-        {
+        if !order.take(place) {
             break;
         }
-        *last = Some(place);
         whole = reader.at;
     }
     reader.skip_rest()?;
@@ -150,7 +203,7 @@ fn scan(source: impl Read, last: &mut Option<Place>) -> io::Result<Extent> {
 
 /// Returns how many of a journal's bytes are whole batches.
 pub(crate) fn whole_bytes(journal: &[u8]) -> u64 {
-    scan(journal, &mut None).map_or(0, |extent| extent.whole)
+    scan(journal, &mut Order::default()).map_or(0, |extent| extent.whole)
 }
 
 /// Returns the end of the last byte that is not zero.
@@ -299,6 +352,10 @@ mod tests {
     }
 
     fn batch(number: u64, values: &[&[u8]]) -> Vec<u8> {
+        batch_at(2 * number, number, values)
+    }
+
+    fn batch_at(sequence: u64, number: u64, values: &[&[u8]]) -> Vec<u8> {
         let key = schema::commit_key();
         let mut items = item(&key, &schema::seal(&key, &number.to_le_bytes()));
         items.extend(values.iter().flat_map(|value| item(b"key", value)));
@@ -306,7 +363,7 @@ mod tests {
         hasher.update(&items);
         let mut batch = vec![1];
         batch.extend(u32::try_from(values.len() + 1).unwrap().to_le_bytes());
-        batch.extend((2 * number).to_le_bytes());
+        batch.extend(sequence.to_le_bytes());
         batch.extend(items);
         batch.push(3);
         batch.extend(hasher.digest().to_le_bytes());
@@ -314,12 +371,21 @@ mod tests {
         batch
     }
 
+    /// The order of a journal when this commit is the last one in tables.
+    fn after(commit: u64) -> Order {
+        let sequence = 2 * commit;
+        Order {
+            tables: Some(Place { sequence, commit }),
+            last: None,
+        }
+    }
+
     fn check(journal: &[u8], whole: usize, used: usize) {
         let expected = Extent {
             whole: whole as u64,
             used: used as u64,
         };
-        assert_eq!(scan(journal, &mut None).unwrap(), expected);
+        assert_eq!(scan(journal, &mut after(3)).unwrap(), expected);
     }
 
     #[test]
@@ -343,6 +409,21 @@ mod tests {
         }
     }
 
+    /// The commits up to 3 stand in tables, with sequence numbers up to 6.
+    #[test]
+    fn a_journal_follows_on_the_tables() {
+        let whole = |journal: &[u8]| check(journal, journal.len(), journal.len());
+        let nothing = |journal: &[u8]| check(journal, 0, journal.len());
+        whole(&[batch(2, &[]), batch(3, &[]), batch(4, &[])].concat());
+        whole(&[batch(1, &[]), batch(3, &[])].concat());
+        whole(&[batch(1, &[]), batch(4, &[])].concat());
+        // A journal before this one is missing or empty.
+        nothing(&batch(5, &[]));
+        // It would be passed over, or done again over what came after it.
+        nothing(&batch_at(6, 4, &[]));
+        nothing(&batch_at(7, 2, &[]));
+    }
+
     #[test]
     fn every_prefix_ends_at_the_batch_before() {
         let (first, second) = (batch(4, &[b"a"]), batch(5, &[b"b"]));
@@ -362,7 +443,7 @@ mod tests {
             let mut rotten = batches[1].clone();
             rotten[bit / 8] ^= 1 << (bit % 8);
             let journal = [batches[0].as_slice(), &rotten, &batches[2]].concat();
-            let whole = scan(journal.as_slice(), &mut None).unwrap().whole as usize;
+            let whole = scan(journal.as_slice(), &mut after(3)).unwrap().whole as usize;
             let in_sequence = (5..13).contains(&(bit / 8));
             assert!(
                 whole == ends[0] || in_sequence && ends.contains(&whole),
@@ -399,28 +480,27 @@ mod tests {
         }
         let lost = torn.iter().rposition(|&byte| byte != 0).unwrap() + 1 + batch(6, &[b"c"]).len();
         let whole = batch(4, &[b"a"]).len() + batch(5, &[b"b"]).len();
-        let expected = Checked {
-            whole: whole as u64,
-            cut: lost as u64,
-        };
-        assert_eq!(super::check(&rows, &copy).unwrap(), expected);
+        let expected = (whole as u64, lost as u64);
+        assert_eq!(check_and_cut(&rows, &copy), expected);
         assert_eq!(
             list(&rows).unwrap(),
             [rows.join("9.jnl"), rows.join("10.jnl")]
         );
         assert_eq!(fs::read(rows.join("10.jnl")).unwrap(), batch(5, &[b"b"]));
         assert_eq!(fs::read(copy.join("11.jnl")).unwrap(), batch(6, &[b"c"]));
-        assert_eq!(
-            super::check(&rows, &copy).unwrap(),
-            Checked { cut: 0, ..expected }
-        );
+        assert_eq!(check_and_cut(&rows, &copy), (expected.0, 0));
+    }
+
+    fn check_and_cut(rows: &Path, copy: &Path) -> (u64, u64) {
+        let checked = super::check(rows, after(3).tables).unwrap();
+        (checked.whole, checked.cut(copy).unwrap())
     }
 
     proptest! {
         /// Any bytes are a journal of some extent, within their length.
         #[test]
         fn any_bytes_have_an_extent(bytes in proptest::collection::vec(0_u8..6, 0..300)) {
-            let extent = scan(bytes.as_slice(), &mut None).unwrap();
+            let extent = scan(bytes.as_slice(), &mut Order::default()).unwrap();
             prop_assert!(extent.whole <= extent.used && extent.used <= bytes.len() as u64);
         }
     }

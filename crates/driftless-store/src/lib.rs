@@ -42,6 +42,7 @@ mod recover;
 mod rewrite;
 mod schema;
 mod store;
+mod tables;
 
 pub use disk::DiskStore;
 pub use error::{Cause, CommitError, Damage, RecoverError, Row};

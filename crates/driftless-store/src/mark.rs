@@ -26,6 +26,8 @@ const MARK_BYTES: usize = BODY_BYTES + 8;
 pub(crate) enum Status {
     Open = 1,
     Closed = 2,
+    /// Open since a start that found a loss, which its caller may not have dealt with before the process died.
+    Unsettled = 3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,7 @@ impl Mark {
         let status = match bytes.get(9)? {
             1 => Status::Open,
             2 => Status::Closed,
+            3 => Status::Unsettled,
             _ => return None,
         };
         let acknowledged = u64::from_le_bytes(*bytes.get(16..)?.first_chunk()?);

@@ -27,7 +27,7 @@ use crate::commit::Writer;
 use crate::disk::{Live, Rows};
 use crate::error::{Cause, is_full, kind_of};
 use crate::mark::{Mark, MarkFile, Status};
-use crate::{journal, manifest, recover, rewrite};
+use crate::{journal, manifest, recover, rewrite, tables};
 
 const FORMAT: &str = "driftless store 1\n";
 const FORMAT_PREFIX: &str = "driftless store ";
@@ -61,20 +61,26 @@ pub struct RecoveryReport {
     /// The number of the last commit that is there.
     pub last_commit: u64,
     /// The commits that were acknowledged as on disk and are not there: the disk lost them, or somebody changed the files.
+    ///
+    /// They are told again by the next start, unless something was committed with [`Durability::Disk`] or the store closed.
+    ///
+    /// [`Durability::Disk`]: driftless_merge::Durability::Disk
     pub missing: Option<RangeInclusive<u64>>,
     /// How many bytes of the journal made no sense and were cut off: a commit that was not finished, or damage.
     pub cut_bytes: u64,
-    /// Where the journal of before the cut is kept, until the next cut.
+    /// Where the journal of before the cut, by this start or the one before, is kept until the next cut.
     pub journal_copy: Option<PathBuf>,
 }
 
 impl RecoveryReport {
     /// Returns whether commits may be gone of which others may know: the caller takes a new incarnation.
     ///
-    /// It is also true after a crash in the middle of a commit, for the bytes do not tell which of the two it was.
+    /// It is also true after a crash in the middle of a commit, for the bytes do not tell which of the two it was, and
+    /// again at each start until the store was closed, for the caller may have died before it could act.
     #[must_use]
     pub fn lost_tail(&self) -> bool {
-        self.missing.is_some() || self.cut_bytes > 0 || self.stop == Stop::Unknown
+        let is_unsure = matches!(self.stop, Stop::Unsettled | Stop::Unknown);
+        self.missing.is_some() || self.cut_bytes > 0 || is_unsure
     }
 }
 
@@ -88,6 +94,8 @@ pub enum Stop {
     Clean,
     /// It was not closed: the process died, or the machine did.
     Unclean,
+    /// It was not closed since a start that found a loss: whoever opened it may not have dealt with that.
+    Unsettled,
     /// The file that tells was lost or is damaged.
     Unknown,
 }
@@ -161,26 +169,42 @@ pub(crate) fn open(dir: &Path) -> Result<(Live, RecoveryReport), OpenError> {
     let (mut mark_file, mark) = MarkFile::open(&dir.join("mark"))?;
     let rows_dir = find_rows(dir, mark)?;
     let copy = dir.join("journal-copy");
-    let checked = journal::check(&rows_dir, &copy)?;
+    let checked = journal::check(&rows_dir, tables::last(&rows_dir)?)?;
+    if let Some(mark) = mark.filter(|_| checked.is_broken()) {
+        // What is cut off is not there to be seen again, if this start dies before the caller hears of it.
+        mark_file.write_through(Mark {
+            status: Status::Unsettled,
+            ..mark
+        })?;
+    }
+    let cut_bytes = checked.cut(&copy)?;
     let mut rows = open_rows(&rows_dir)?;
     let last = recover::last_commit(&rows).map_err(OpenError::Damaged)?;
     if checked.whole > REWRITE_BYTES.max(rows.keyspace.disk_space() / REWRITE_RATIO) {
         rows = rewrite::rewrite(dir, rows)?;
     }
-    mark_file.write_through(Mark {
-        status: Status::Open,
-        acknowledged: last,
-    })?;
+    let was_unsettled = mark.is_some_and(|mark| mark.status == Status::Unsettled);
     let report = RecoveryReport {
         stop: stop(mark, last),
         last_commit: last,
         missing: mark
             .filter(|mark| mark.acknowledged > last)
             .map(|mark| last + 1..=mark.acknowledged),
-        cut_bytes: checked.cut,
-        journal_copy: (checked.cut > 0).then_some(copy),
+        cut_bytes,
+        journal_copy: (cut_bytes > 0 || was_unsettled && copy.exists()).then_some(copy),
     };
-    let writer = Mutex::new(Writer::new(last, mark_file));
+    let status = if report.lost_tail() {
+        Status::Unsettled
+    } else {
+        Status::Open
+    };
+    let missing = report.missing.as_ref();
+    mark_file.write_through(Mark {
+        status,
+        // The next start misses them too, unless there was a commit: the caller has heard of them then.
+        acknowledged: missing.map_or(last, |missing| *missing.end()),
+    })?;
+    let writer = Mutex::new(Writer::new(last, mark_file, status));
     Ok((Live { rows, writer, lock }, report))
 }
 
@@ -188,6 +212,7 @@ fn stop(mark: Option<Mark>, last: u64) -> Stop {
     match mark.map(|mark| mark.status) {
         Some(Status::Closed) => Stop::Clean,
         Some(Status::Open) => Stop::Unclean,
+        Some(Status::Unsettled) => Stop::Unsettled,
         None if last == 0 => Stop::New,
         None => Stop::Unknown,
     }

@@ -94,18 +94,22 @@ pub(crate) fn owners(rows: &Rows) -> Result<Vec<Owner>, RecoverError> {
 /// Returns the value of a setting.
 pub(crate) fn setting(rows: &Rows, name: &str) -> Result<Option<Vec<u8>>, RecoverError> {
     let key = schema::setting_key(name);
-    let value = rows
-        .keyspace
-        .get(&key)
-        .map_err(|error| RecoverError::Failed(error.into()))?;
+    let damaged = || RecoverError::Setting {
+        name: name.to_owned(),
+    };
+    let value = rows.keyspace.get(&key).map_err(|error| {
+        if is_damage(&error) {
+            damaged()
+        } else {
+            RecoverError::Failed(error.into())
+        }
+    })?;
     let body = value
         .as_deref()
         .map(|value| schema::unseal(&key, value))
         .transpose();
     body.map(|body| body.map(<[u8]>::to_vec))
-        .map_err(|_| RecoverError::Setting {
-            name: name.to_owned(),
-        })
+        .map_err(|_| damaged())
 }
 
 /// Reads one dataset as it was at one moment, whatever is committed meanwhile.
@@ -250,11 +254,13 @@ fn unreadable(dataset: &DatasetKey, error: fjall::Error) -> RecoverError {
 }
 
 /// Tells files that are not as they were written from a disk that fails or is full.
+///
+/// An invalid input is a place before the beginning of a file that was cut: the database reads tables from their end.
 pub(crate) fn is_damage(error: &fjall::Error) -> bool {
-    use ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    use ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
     matches!(
         kind_of(error),
-        None | Some(InvalidData | NotFound | UnexpectedEof)
+        None | Some(InvalidData | InvalidInput | NotFound | UnexpectedEof)
     )
 }
 

@@ -172,7 +172,15 @@ impl ClientBuilder {
                 (Arc::new(opened.store), Some(opened.report))
             }
         };
-        claim(&*store, &pool)?;
+        let is_claimed = is_claimed(&*store, &pool)?;
+        if let Some(report) = &report {
+            // The first commit: from then on the store itself does not tell again what is missing.
+            note_loss(&*store, report)?;
+        }
+        if !is_claimed {
+            let value = pool.as_str().as_bytes();
+            store.set_setting(POOL_SETTING, Some(value), Durability::Disk)?;
+        }
         let shared = Shared {
             store,
             transport: self.transport,
@@ -192,7 +200,7 @@ impl ClientBuilder {
             if report.lost_tail() {
                 shared.reincarnate()?;
             }
-            check_loss(&*shared.store, &report, self.accepts_loss)?;
+            check_loss(&*shared.store, self.accepts_loss)?;
         }
         Ok(Client {
             shared: Arc::new(shared),
@@ -206,35 +214,37 @@ fn random_seed() -> Result<[u8; 32], OpenError> {
     Ok(seed)
 }
 
-/// Checks that the store belongs to a pool; one that belongs to none yet does from now on.
-fn claim(store: &dyn Store, pool: &IdentityPoolId) -> Result<(), OpenError> {
+/// Tells whether the store belongs to the pool, or to none yet; one of another pool is refused.
+fn is_claimed(store: &dyn Store, pool: &IdentityPoolId) -> Result<bool, OpenError> {
     match store.setting(POOL_SETTING)? {
-        Some(found) if found == pool.as_str().as_bytes() => Ok(()),
+        Some(found) if found == pool.as_str().as_bytes() => Ok(true),
         Some(found) => Err(OpenError::OtherPool {
             found: String::from_utf8_lossy(&found).into_owned(),
         }),
-        None => {
-            let value = pool.as_str().as_bytes();
-            Ok(store.set_setting(POOL_SETTING, Some(value), Durability::Disk)?)
-        }
+        None => Ok(false),
     }
 }
 
+/// Writes down that acknowledged commits are missing.
+fn note_loss(store: &dyn Store, report: &RecoveryReport) -> Result<(), OpenError> {
+    let Some(missing) = &report.missing else {
+        return Ok(());
+    };
+    let copy = report
+        .journal_copy
+        .as_ref()
+        .map(|path| path.display().to_string());
+    let what = format!(
+        "commits {} to {}; the journal as it was: {}",
+        missing.start(),
+        missing.end(),
+        copy.as_deref().unwrap_or("not kept")
+    );
+    Ok(store.set_setting(LOSS_SETTING, Some(what.as_bytes()), Durability::Disk)?)
+}
+
 /// Refuses a store that lost acknowledged commits, at every start until the app goes on without them.
-fn check_loss(store: &dyn Store, report: &RecoveryReport, accepts: bool) -> Result<(), OpenError> {
-    if let Some(missing) = &report.missing {
-        let copy = report
-            .journal_copy
-            .as_ref()
-            .map(|path| path.display().to_string());
-        let what = format!(
-            "commits {} to {}; the journal as it was: {}",
-            missing.start(),
-            missing.end(),
-            copy.as_deref().unwrap_or("not kept")
-        );
-        store.set_setting(LOSS_SETTING, Some(what.as_bytes()), Durability::Disk)?;
-    }
+fn check_loss(store: &dyn Store, accepts: bool) -> Result<(), OpenError> {
     match store.setting(LOSS_SETTING)? {
         None => Ok(()),
         Some(_) if accepts => Ok(store.set_setting(LOSS_SETTING, None, Durability::Disk)?),

@@ -17,6 +17,26 @@ fn later_put_takes_the_place_of_an_earlier_one() {
     assert_eq!(one.state().conflicts("title").len(), 1);
 }
 
+/// automerge takes the two for equal.
+#[test]
+fn negative_zero_takes_the_place_of_zero_and_the_other_way_round() {
+    let (mut one, mut two) = pair(|one| put(one, "zero", 0.0));
+    for zero in [-0.0, 0.0, -0.0] {
+        let edit = one
+            .put_all(
+                [("zero".into(), zero.into()), ("other".into(), zero.into())].into(),
+                0,
+            )
+            .unwrap();
+        assert!(!edit.is_empty());
+        assert_eq!(one.get("zero"), Some(zero.into()));
+        assert_eq!(one.state().conflicts("zero").len(), 1);
+        assert!(put(&mut one, "zero", zero).is_empty());
+        meet(&mut one, &mut two);
+        assert_eq!(two.get("zero"), Some(zero.into()));
+    }
+}
+
 #[test]
 fn concurrent_puts_have_one_winner_and_the_other_stays_readable() {
     let (mut one, mut two) = pair(|_| ());

@@ -10,7 +10,10 @@ use driftless_document::{
     ObjectType, OpId, RegisterDelta, Removed, Run, Scalar, SequenceDelta, Span,
 };
 
-use crate::codec::{DecodeError, MAX_ELEMENTS, body, removed, tag, unzigzag, write::added_at_root};
+use crate::codec::{
+    DecodeError, MAX_ELEMENTS, MAX_OBJECTS, MAX_VALUES, body, removed, tag, unzigzag,
+    write::added_at_root,
+};
 
 pub(super) fn read(bytes: &[u8], before: &Clock) -> Result<Delta, DecodeError> {
     let mut input = Input { bytes, at: 0 };
@@ -222,6 +225,8 @@ struct Shape {
 
 fn shapes(input: &mut Input<'_>, authors: &Authors) -> Result<Vec<Shape>, DecodeError> {
     let count = input.count()?;
+    // The root may be among them.
+    bounded(count, MAX_OBJECTS + 1)?;
     let mut rows = Vec::with_capacity(count);
     let mut made = Vec::new();
     for _ in 0..count {
@@ -280,6 +285,10 @@ impl<'a> Columns<'a> {
         let inserted = total(|shape| shape.sequence.map_or(0, |(inserted, _)| inserted));
         let deleted = total(|shape| shape.sequence.map_or(0, |(_, deleted)| deleted));
 
+        for count in [sets, keys, inserted, deleted] {
+            bounded(count, MAX_VALUES)?;
+        }
+
         let elements = authors.ids(input, sets)?;
         let key_lengths = input.column(keys)?;
         let keys = input.strings(&key_lengths)?;
@@ -300,7 +309,8 @@ impl<'a> Columns<'a> {
                 .map(|(.., body)| body >> 2)
         };
         let values: Vec<u64> = of_kind(body::VALUES).collect();
-        let contents = contents(input, added.len().saturating_add(sum(&values)))?;
+        let values = added.len().saturating_add(sum(&values));
+        let contents = contents(input, bounded(values, MAX_VALUES)?)?;
         let characters = match of_kind(body::CHARACTERS).next() {
             Some(_) => {
                 let length = input.varint()?;
@@ -456,6 +466,13 @@ fn spans(input: &mut Input<'_>, authors: &Authors, count: usize) -> Result<Vec<S
     spans.collect()
 }
 
+/// Refuses a number of things each of which is kept by itself, before anything is kept for them.
+fn bounded(count: usize, limit: usize) -> Result<usize, DecodeError> {
+    Some(count)
+        .filter(|count| *count <= limit)
+        .ok_or(DecodeError::Elements)
+}
+
 fn grown(total: u32, by: u32) -> Result<u32, DecodeError> {
     Some(total + by)
         .filter(|total| *total <= MAX_ELEMENTS)
@@ -556,7 +573,7 @@ fn counts(
     input: &mut Input<'_>,
     authors: &Authors,
 ) -> Result<BTreeMap<CountKey, Count>, DecodeError> {
-    let count = input.count()?;
+    let count = bounded(input.count()?, MAX_VALUES)?;
     let places = input.column(count)?;
     let lengths = input.column(count)?;
     let mut counters = authors.ids(input, sum(&lengths))?.into_iter();

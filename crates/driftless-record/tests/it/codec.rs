@@ -1,9 +1,10 @@
 //! Deltas to bytes and back.
 
 use driftless_document::{
-    Actor, Body, Clock, Delta, ObjectDelta, ObjectId, OpId, Run, SequenceDelta, State,
+    Actor, Body, Clock, Content, Delta, ObjectDelta, ObjectId, ObjectType, OpId, Run, Scalar,
+    SequenceDelta, State,
 };
-use driftless_record::{DecodeError, MAX_ELEMENTS, decode, encode};
+use driftless_record::{DecodeError, MAX_ELEMENTS, MAX_OBJECTS, MAX_VALUES, decode, encode};
 use proptest::prelude::*;
 
 use crate::samples::{histories, play};
@@ -101,6 +102,42 @@ fn a_million_dead_elements_take_a_few_bytes_and_more_are_refused() {
         decode(&encode(&more, &Clock::new()), &Clock::new()),
         Err(DecodeError::Elements)
     );
+}
+
+/// Each takes one byte, of which deflate leaves a thousandth.
+#[test]
+fn more_values_or_objects_than_any_dataset_has_room_for_are_refused() {
+    let check = |content: Content, limit: usize| {
+        let of = |count| {
+            let values = vec![content.clone(); count];
+            let bytes = encode(&inserts([Body::Values(values)]), &Clock::new());
+            decode(&bytes, &Clock::new()).map(|_| ())
+        };
+        assert_eq!(of(limit), Ok(()));
+        assert_eq!(of(limit + 1), Err(DecodeError::Elements));
+    };
+    check(Content::Scalar(Scalar::Null), MAX_VALUES);
+    check(Content::Object(ObjectType::Map), MAX_VALUES);
+    let objects = |count: usize| {
+        let ids = (1..).map(|counter| OpId::new(counter, Actor::random([1; 8])));
+        let changed = |id| {
+            (
+                ObjectId::Made(id),
+                ObjectDelta::Sequence(SequenceDelta::default()),
+            )
+        };
+        let delta = Delta {
+            objects: ids.take(count).map(changed).collect(),
+            ..Delta::default()
+        };
+        decode(&encode(&delta, &Clock::new()), &Clock::new()).map(|_| ())
+    };
+    assert_eq!(
+        objects(MAX_OBJECTS + 1),
+        Ok(()),
+        "the root may be one of them"
+    );
+    assert_eq!(objects(MAX_OBJECTS + 2), Err(DecodeError::Elements));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{
-    Actor, Body, Content, Count, CountKey, Delta, ObjectDelta, ObjectId, ObjectType, OpId,
-    RegisterDelta, Removed, Run, Scalar, SequenceDelta, Span, State,
+    Actor, Body, Content, Contents, Count, CountKey, Delta, ObjectDelta, ObjectId, ObjectType,
+    OpId, RegisterDelta, Removed, Run, Scalar, SequenceDelta, Span, State,
 };
 use driftless_record::{
     Life, Limits, Lineage, PlanError, Push, ReadError, Standing, Stored, plan, read,
@@ -99,8 +99,7 @@ impl Device {
         if object == ObjectId::Root && content.is_some() {
             delta.times.insert(id, self.time);
         }
-        let added: BTreeMap<OpId, Content> =
-            content.into_iter().map(|content| (id, content)).collect();
+        let added: Contents = content.into_iter().map(|content| (id, content)).collect();
         if removed == Removed::Nothing && added.is_empty() {
             return;
         }

@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod child;
 mod contract;
-mod crash;
 mod damage;
 mod directory;
-mod full;
+mod left;
 mod model;
 mod past;
+mod random_damage;
 mod rewrite;
 mod samples;
-mod sync_order;
+mod soak;
+mod steps;

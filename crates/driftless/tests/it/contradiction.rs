@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use driftless::{Client, SessionError, SyncError, Value};
+use driftless::{Client, Value};
 use driftless_store::MemoryStore;
 
 use crate::fake::Fake;
@@ -14,7 +14,7 @@ fn twin(service: &Arc<Fake>) -> Client {
 }
 
 #[tokio::test]
-async fn contradicting_history_is_refused_and_nothing_is_joined() {
+async fn contradicting_history_is_taken_and_what_it_lacks_written_again() {
     let (service, other) = (Fake::new(), Fake::new());
     let (first, second) = (twin(&service), twin(&other));
     first.dataset("notes").unwrap().put("key", 1).unwrap();
@@ -29,16 +29,17 @@ async fn contradicting_history_is_refused_and_nothing_is_joined() {
     let device = service.builder(&store).open().unwrap();
     let notes = device.dataset("notes").unwrap();
     notes.synchronize().await.unwrap();
-    let known = notes.state();
+    notes.put("mine", 4).unwrap();
     device.close().unwrap();
 
     let device = other.builder(&Arc::new(store.reopen())).open().unwrap();
     let notes = device.dataset("notes").unwrap();
-    let error = notes.synchronize().await.unwrap_err();
-    assert!(
-        matches!(&error, SyncError::Session(error) if matches!(**error, SessionError::Contradiction(_))),
-        "{error:?}"
-    );
-    assert_eq!(notes.state(), known);
-    assert_eq!(notes.get("key"), Some(Value::from(1)));
+    notes.synchronize().await.unwrap();
+    let fresh = other.device();
+    let fresh = fresh.dataset("notes").unwrap();
+    fresh.synchronize().await.unwrap();
+    for dataset in [&notes, &fresh] {
+        let found = ["key", "other", "mine"].map(|key| dataset.get(key));
+        assert_eq!(found, [2, 3, 4].map(|value| Some(Value::from(value))));
+    }
 }

@@ -11,6 +11,7 @@ mod deletion;
 mod edits;
 mod fake;
 mod logs;
+mod model;
 mod requests;
 mod service;
 mod service_faults;

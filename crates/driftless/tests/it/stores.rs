@@ -11,7 +11,7 @@ use driftless::{
     Value,
 };
 use driftless_merge::{Commit, DatasetKey, Owner, Recovered};
-use driftless_store::MemoryStore;
+use driftless_store::{DiskStore, MemoryStore};
 use driftless_wire::DatasetName;
 
 use crate::fake::Fake;
@@ -560,6 +560,39 @@ fn store_that_lost_acknowledged_edits_says_so_until_the_app_goes_on_without_them
     assert_eq!(client.dataset("notes").unwrap().get("first"), int(1));
     client.close().unwrap();
     builder(home.path()).open().unwrap();
+}
+
+/// The process may die after the store told of the loss, and before the client wrote that down.
+#[test]
+fn loss_that_no_client_lived_to_write_down_is_told_by_the_next() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, copy) = (home.path().join("store"), home.path().join("copy"));
+    let client = builder(&dir).open().unwrap();
+    let notes = client.dataset("notes").unwrap();
+    notes.put("marked", "a value that can be found").unwrap();
+    notes.put("last", 3).unwrap();
+    client.close().unwrap();
+    damage(&dir, b"a value that can be found");
+
+    let opened = DiskStore::open(&dir).unwrap();
+    assert!(opened.report.missing.is_some());
+    copy_dir(&dir, &copy);
+    let error = builder(&copy).open().unwrap_err();
+    assert!(matches!(error, OpenError::Lost { .. }), "{error:?}");
+}
+
+/// Copies a store as the death of its process would leave it.
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_dir(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
 }
 
 /// Changes a byte of `wanted` in the one file below a directory that holds it.

@@ -1,5 +1,7 @@
-//! What `put` acknowledged at `Durability::Disk` is there after any death of the process, and its
+//! What `put` acknowledged is there after any death of the process, and at `Durability::Disk` its
 //! bytes were synced before it was acknowledged.
+//!
+//! `DRIFTLESS_KILLS` and `DRIFTLESS_SEED` draw more and other kills.
 //!
 //! The process that dies is this test binary, started again. It is not the one of the other tests,
 //! and its tests run one after the other: a process that is being started holds, for a moment, the
@@ -7,35 +9,84 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
 
-use driftless::{Client, Value};
+use driftless::{Client, Dataset, Durability, PutError, Scalar, Value};
 
 const POOL: &str = "us-east-1:00000000-0000-0000-0000-000000000001";
 const DIR: &str = "DRIFTLESS_TEST_DIR";
 const COUNT: &str = "DRIFTLESS_TEST_COUNT";
 const ACKNOWLEDGED: &str = "acknowledged ";
+const BUFFERED: &str = "DRIFTLESS_TEST_BUFFERED";
 const KEYS: i64 = 40;
-const KILLS: i64 = 100;
 
 /// Held by the test that starts processes.
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn open(dir: &Path) -> Client {
+fn open(dir: &Path, durability: Durability) -> Client {
     Client::builder(dir)
         .pool(POOL.parse().unwrap())
+        .durability(durability)
         .open()
         .unwrap()
 }
 
-fn key(number: i64) -> String {
-    format!("key{}", number % KEYS)
+/// The puts of one number, and the count that ends them.
+fn puts(number: i64) -> Vec<(String, Scalar)> {
+    let mut puts = vec![(format!("key{}", number % KEYS), number.into())];
+    if number % 5 == 0 {
+        // Enough for the log to be folded again and again.
+        let large = number.to_string().repeat(6_000 / number.to_string().len());
+        puts.push(("large".to_owned(), large.into()));
+    }
+    puts
+}
+
+/// Every third is a transaction, which is there as a whole or not.
+const fn is_transaction(number: i64) -> bool {
+    number % 3 == 0
+}
+
+fn perform(notes: &Dataset, number: i64) -> Result<(), PutError> {
+    if is_transaction(number) {
+        return notes.transaction(|transaction| {
+            for (key, value) in puts(number) {
+                transaction.put(&key, value)?;
+            }
+            transaction.increment("last", 1)
+        });
+    }
+    for (key, value) in puts(number) {
+        notes.put(&key, value)?;
+    }
+    notes.increment("last", 1)
+}
+
+/// What may be there when the last count is `last`: all up to it, and perhaps puts of the next.
+fn possible(last: i64) -> Vec<BTreeMap<String, Value>> {
+    let value = |(key, scalar)| (key, Value::Scalar(scalar));
+    // Each key was put once in so many numbers.
+    let recent = (last - 10 * KEYS).max(1)..=last;
+    let mut entries: BTreeMap<_, _> = recent.flat_map(puts).map(value).collect();
+    if last > 0 {
+        entries.insert("last".to_owned(), Value::Counter(last));
+    }
+    let mut possible = vec![entries.clone()];
+    if !is_transaction(last + 1) {
+        for put in puts(last + 1) {
+            entries.extend([value(put)]);
+            possible.push(entries.clone());
+        }
+    }
+    possible
 }
 
 /// Prepares a process that goes on with the puts in `dir`, `count` of them.
@@ -59,24 +110,24 @@ fn putter(run: &[&str], dir: &Path, count: i64) -> Command {
 #[test]
 #[ignore = "the body of the process that other tests start"]
 fn puts_and_says_so() {
-    let client = open(Path::new(&env::var_os(DIR).unwrap()));
-    let notes = client.dataset("notes").unwrap();
-    let first = notes.counter("last").unwrap_or(0) + 1;
-    let count: i64 = env::var(COUNT).unwrap().parse().unwrap();
-    for number in first..first + count {
-        // Every third is a transaction, which is there as a whole or not.
-        if number % 3 == 0 {
-            let both = notes.transaction::<_, driftless::PutError>(|transaction| {
-                transaction.put(&key(number), number)?;
-                transaction.increment("last", 1)
-            });
-            both.unwrap();
-        } else {
-            notes.put(&key(number), number).unwrap();
-            notes.increment("last", 1).unwrap();
+    let dir = env::var_os(DIR).unwrap();
+    let durability = match env::var_os(BUFFERED) {
+        Some(_) => Durability::Buffered,
+        None => Durability::Disk,
+    };
+    let mut left: i64 = env::var(COUNT).unwrap().parse().unwrap();
+    while left > 0 {
+        let client = open(Path::new(&dir), durability);
+        let notes = client.dataset("notes").unwrap();
+        let first = notes.counter("last").unwrap_or(0) + 1;
+        let more = left.min(first * 31 % 47 + 20);
+        for number in first..first + more {
+            perform(&notes, number).unwrap();
+            let line = format!("{ACKNOWLEDGED}{number}\n");
+            io::stdout().lock().write_all(line.as_bytes()).unwrap();
         }
-        let line = format!("{ACKNOWLEDGED}{number}\n");
-        io::stdout().lock().write_all(line.as_bytes()).unwrap();
+        client.close().unwrap();
+        left -= more;
     }
 }
 
@@ -99,47 +150,75 @@ fn number(line: &str) -> Option<i64> {
 }
 
 #[test]
-fn acknowledged_puts_survive_a_hundred_kills() {
+fn puts_on_disk_survive_kills() {
+    kill_and_look(Durability::Disk, "puts_on_disk_survive_kills");
+}
+
+#[test]
+fn buffered_puts_survive_kills() {
+    kill_and_look(Durability::Buffered, "buffered_puts_survive_kills");
+}
+
+fn variable(name: &str, default: u64) -> u64 {
+    env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// Kills one process after the other on one directory: after some acknowledgements, or while it
+/// starts, and anywhere in what follows.
+fn kill_and_look(durability: Durability, test: &str) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let seed = variable("DRIFTLESS_SEED", 1);
+    let kills = variable("DRIFTLESS_KILLS", 15);
+    let again = format!(
+        "DRIFTLESS_SEED={seed} DRIFTLESS_KILLS={kills} cargo test -p driftless --test kill {test}"
+    );
     let home = tempfile::tempdir().unwrap();
     let mut last = 0;
-    for kill in 0..KILLS {
-        let mut child = putter(&[], home.path(), i64::MAX / 2).spawn().unwrap();
+    for kill in 0..kills {
+        let random = blake3::hash(&[seed.to_le_bytes(), kill.to_le_bytes()].concat());
+        let random = random.as_bytes();
+        let mut child = putter(&[], home.path(), i64::MAX / 2);
+        if durability == Durability::Buffered {
+            child.env(BUFFERED, "");
+        }
+        let mut child = child.spawn().unwrap();
         let mut numbers = acknowledged(&mut child);
-        // Every tenth dies somewhere in its start.
-        let wanted = if kill % 10 == 9 {
+        let is_starting = random[0] < 50;
+        let wanted = if is_starting {
             0
         } else {
-            kill * 7919 % 23 + 1
+            usize::from(random[1] % 90) + 1
         };
-        let seen = numbers
-            .by_ref()
-            .take(wanted as usize)
-            .last()
-            .unwrap_or(last);
+        let seen = numbers.by_ref().take(wanted).last().unwrap_or(last);
+        let wait = u64::from(u16::from_le_bytes([random[2], random[3]]));
+        sleep(Duration::from_micros(if is_starting {
+            wait
+        } else {
+            wait / 20
+        }));
         child.kill().unwrap();
         child.wait().unwrap();
-        last = numbers.last().unwrap_or(seen);
+        let seen = numbers.last().unwrap_or(seen);
 
-        let client = open(home.path());
+        let client = open(home.path(), durability);
         let notes = client.dataset("notes").unwrap();
-        let found = notes.counter("last").unwrap_or(0);
+        last = notes.counter("last").unwrap_or(0);
         assert!(
-            [last, last + 1].contains(&found),
-            "{found} of {last} after kill {kill}"
+            [seen, seen + 1].contains(&last),
+            "{last} of {seen} after kill {kill}: {again}"
         );
-        for number in (found - KEYS + 1).max(1)..=found {
-            let value = notes.get(&key(number));
-            let newer = number + KEYS;
-            let expected = [number, newer].map(|number| Some(Value::Scalar(number.into())));
-            // The put in flight may be there without its count.
-            let is_there = value == expected[0] || newer == found + 1 && value == expected[1];
-            assert!(is_there, "{number} of {found} after kill {kill}: {value:?}");
-        }
-        last = found;
+        let entries = notes.entries().into_iter().collect();
+        assert!(
+            possible(last).contains(&entries),
+            "after kill {kill}: {again}"
+        );
         client.close().unwrap();
     }
-    assert!(last > KILLS);
+    assert!(
+        last.unsigned_abs() >= kills,
+        "the processes came to nothing: {again}"
+    );
+    eprintln!("{durability:?}: {kills} kills, {last} numbers");
 }
 
 /// Between two acknowledgements there is a write to the journal, and after the last of them a

@@ -7,6 +7,7 @@ use std::process::Command;
 use driftless_merge::{Commit, Durability};
 use driftless_store::{CommitError, Store};
 
+use crate::child::alone;
 use crate::samples::{after, dump, local, nth, open};
 
 const DIR: &str = "DRIFTLESS_TEST_DIR";
@@ -16,6 +17,7 @@ const ROW: usize = 40 * 1024 * 1024;
 #[cfg(unix)]
 #[test]
 fn a_full_disk_poisons_the_store_and_loses_nothing() {
+    let _alone = alone();
     let home = tempfile::tempdir().unwrap();
     let this = env::current_exe().unwrap();
     let limited = "trap '' XFSZ; ulimit -f $((64 * 1024 * 1024 / $1)); shift; exec \"$@\"";
@@ -69,6 +71,7 @@ fn fills_the_disk() {
 
 #[test]
 fn a_row_over_the_limit_is_refused_and_nothing_is_written() {
+    let _alone = alone();
     let home = tempfile::tempdir().unwrap();
     let (store, _) = open(home.path());
     let mut commit = nth(1);

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::fs;
 
-use crate::child::{acknowledged, committer, number};
+use driftless_merge::Durability;
+
+use crate::child::{Event, Events, alone, committer};
+use crate::steps::History;
 
 /// Between two acknowledgements there is a write to the journal, and after the last of them a finished sync of it.
 #[test]
 fn acknowledgements_follow_the_sync_of_their_bytes() {
+    let _alone = alone();
     let home = tempfile::tempdir().unwrap();
     let (dir, log) = (home.path().join("store"), home.path().join("trace"));
     let calls = "trace=write,writev,pwrite64,fsync,fdatasync";
@@ -22,7 +26,11 @@ fn acknowledgements_follow_the_sync_of_their_bytes() {
         "-o",
         log.to_str().unwrap(),
     ];
-    let Ok(mut child) = committer(&strace, &dir, 20).spawn() else {
+    let history = History {
+        seed: 1,
+        durability: Durability::Disk,
+    };
+    let Ok(mut child) = committer(&strace, &dir, history, 20).spawn() else {
         assert!(
             std::env::var_os("DRIFTLESS_NO_SKIP").is_none(),
             "strace is missing"
@@ -30,7 +38,7 @@ fn acknowledgements_follow_the_sync_of_their_bytes() {
         eprintln!("skipped: strace is missing");
         return;
     };
-    assert_eq!(acknowledged(&mut child).last(), Some(20));
+    assert_eq!(Events::of(&mut child).last(), Some(Event::Closed(20)));
     child.wait().unwrap();
     assert_eq!(check(&fs::read_to_string(log).unwrap()), 20);
 }
@@ -52,7 +60,8 @@ fn check(trace: &str) -> u64 {
         }
         let is_finished = call.ends_with("= 0") || !call.contains("sync");
         let call = resumed.unwrap_or(call);
-        if let Some(n) = number(call).filter(|_| call.starts_with("write(1")) {
+        let event = Event::read(call).filter(|_| call.starts_with("write(1"));
+        if let Some(Event::Acknowledged(n)) = event {
             acknowledged += 1;
             assert_eq!(n, acknowledged);
             assert!(
@@ -75,7 +84,7 @@ fn check(trace: &str) -> u64 {
 fn an_acknowledgement_before_the_sync_is_noticed() {
     check(
         "7 write(5</store/0.jnl>, \"x\", 1) = 1\n\
-         7 write(1</dev/null>, \"acknowledged 1\\n\", 15) = 15\n\
+         7 write(1</dev/null>, \"store: acknowledged 1\\n\", 22) = 22\n\
          7 fdatasync(5</store/0.jnl>) = 0\n",
     );
 }
