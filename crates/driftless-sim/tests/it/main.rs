@@ -1,4 +1,5 @@
 //! The simulator holds Driftless to what it promises, and itself to what it says.
 
+mod mutants;
 mod random;
 mod seeds;
