@@ -40,6 +40,7 @@
 //! | `emit.rs`, `history.rs` | a state as automerge changes, and back |
 //! | `live.rs`, `ops.rs` | the automerge document, kept in step with the state |
 //! | `reference.rs` | a document that never forgets, to compare with |
+//! | `mutant.rs` | defects that the simulator must find; not in an ordinary build |
 //!
 //! # The rules
 //!
@@ -59,6 +60,8 @@ mod history;
 mod id;
 mod join;
 mod live;
+#[doc(hidden)]
+pub mod mutant;
 mod ops;
 mod overlay;
 mod reauthor;

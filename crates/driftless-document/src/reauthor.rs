@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diff::{Delta, RegisterDelta, Removed};
 use crate::document::{Document, Edit};
 use crate::id::{Actor, ObjectId, OpId};
+use crate::mutant;
 use crate::ops;
 use crate::sequence::Sequence;
 use crate::state::{Clock, Items, Key, Place, State};
@@ -45,7 +46,7 @@ impl Document {
     /// the document should [adopt](Self::adopt) what is stored.
     pub fn absorb(&mut self, stored: &State, listed: &Clock, time: i64) -> Option<Absorbed> {
         let Setbacks { clock, lost } = setbacks(self.state(), listed, stored);
-        if clock.is_empty() {
+        if clock.is_empty() || mutant!(CollisionJoined) {
             let delta = self.join(stored);
             let changed = self.state().changed_keys(&delta);
             return Some(Absorbed {

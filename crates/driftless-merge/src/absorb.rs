@@ -4,7 +4,7 @@
 //! the dataset was deleted, compacted or replaced; the stored state is the document now, and unsynced edits are written onto
 //! it. One local commit holds the document, the mirrored records and the count [COGNITO trap 7].
 
-use driftless_document::{Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State};
+use driftless_document::{Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State, mutant};
 use driftless_record::{Lineage, Stored};
 use driftless_wire::Timestamp;
 
@@ -48,8 +48,16 @@ impl Replica {
         if let Some(absorbed) = &absorbed {
             self.add_to(&mut commit, clock, absorbed);
         }
+        if mutant!(JoinNotKept) {
+            commit.deltas.clear();
+        }
         self.row.count = session.listed;
         self.set_stored(stored, before.lineage);
+        if let Some(Absorbed { changed, .. }) = &absorbed
+            && mutant!(ToldBeforeCommit)
+        {
+            self.outputs.push_back(Output::Changed(changed.clone()));
+        }
         if commit != Commit::new(self.key.clone()) || self.row != before {
             self.keep(commit, Durability::Buffered);
         }
@@ -119,7 +127,10 @@ impl Replica {
 
     fn adopt(&mut self, session: &mut Session, state: State, carry: Carry, time: i64) -> Absorbed {
         let actor = session.actor();
-        let listed = self.listed().clone();
+        let mut listed = self.listed().clone();
+        if mutant!(DeletionTakesUnsynced) {
+            listed = self.document.state().clone();
+        }
         self.row.rename(actor);
         self.document.adopt(state, &listed, actor, carry, time)
     }
@@ -142,7 +153,9 @@ impl Replica {
     /// one, or an old backup, and must not go on under that name.
     fn is_copy(&self, stored: &State) -> bool {
         let theirs = stored.seen_from(self.row.actor);
-        theirs > self.row.own && !self.row.sent.iter().any(|sent| sent.counter == theirs)
+        theirs > self.row.own
+            && !mutant!(ActorReused)
+            && !self.row.sent.iter().any(|sent| sent.counter == theirs)
     }
 
     /// Returns the listed clock, with what a push brought of which only now is known that it stands.

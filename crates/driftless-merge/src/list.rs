@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use driftless_document::mutant;
 use driftless_record::{Lineage, ReadError, Stored, is_reserved};
 use driftless_wire::{ListRecordsResponse, Record, SyncCount, Timestamp};
 
@@ -67,7 +68,7 @@ impl Replica {
         let list = &mut session.list;
         if list
             .count
-            .is_some_and(|count| count != page.dataset_sync_count)
+            .is_some_and(|count| count != page.dataset_sync_count && !mutant!(PagesNotCompared))
         {
             return self.relist(session);
         }
@@ -166,7 +167,11 @@ impl Replica {
             commit
                 .records
                 .push((record.key.clone(), Some(mirrored.clone())));
-            self.mirror.insert(record.key, mirrored);
+            if mirrored.value.is_some() || !mutant!(TombstoneForgotten) {
+                self.mirror.insert(record.key, mirrored);
+            } else {
+                self.mirror.remove(&record.key);
+            }
         }
         self.room.set_beside(self.beside().0);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use driftless_document::{OpId, State};
+use driftless_document::{OpId, State, mutant};
 use driftless_record::{Life, PlanError, Push, Standing, Stored, is_reserved};
 use driftless_wire::{
     Op, RecordKey, RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsResponse,
@@ -24,7 +24,9 @@ impl Replica {
     pub(crate) fn offer(&mut self, mut session: Session, now: Timestamp) {
         let state = self.document.state();
         let is_done = match &self.stored {
-            Some(stored) => !stored.needs_repair() && stored.state() == state,
+            Some(stored) => {
+                (!stored.needs_repair() || mutant!(DamageLeft)) && stored.state() == state
+            }
             None => state.is_blank() && self.row.lineage.is_none(),
         };
         if is_done {
@@ -99,8 +101,15 @@ impl Replica {
             lineage: push.stored.lineage(),
             made,
         });
+        if mutant!(SentForgotten) {
+            self.row.sent.clear();
+        }
         // On disk before it is sent, and every edit in it with it.
-        self.keep(Commit::new(self.key.clone()), Durability::Disk);
+        let least = match mutant!(SentNotOnDisk) {
+            true => Durability::Buffered,
+            false => Durability::Disk,
+        };
+        self.keep(Commit::new(self.key.clone()), least);
         let Push {
             patches,
             stored,
@@ -161,9 +170,16 @@ impl Replica {
     ) {
         match answer {
             Ok(answer) => self.settle(session, in_flight, answer),
+            Err(Failure::Conflict) if mutant!(ConflictIsSuccess) => {
+                self.stored = Some(in_flight.stored);
+                self.finish(session);
+            }
             Err(Failure::Conflict) => self.on_conflict(session),
             Err(Failure::OutcomeUnknown) => {
                 session.unknown += 1;
+                if mutant!(LostAnswerIsFailure) {
+                    self.strike_out();
+                }
                 if session.unknown > MAX_UNKNOWN {
                     return self.fail(SessionError::Request);
                 }
@@ -179,7 +195,9 @@ impl Replica {
 
     /// Another device has pushed since the list: nothing of ours was applied, so it explains nothing later.
     fn on_conflict(&mut self, mut session: Session) {
-        self.strike_out();
+        if !mutant!(RefusedStillExplains) {
+            self.strike_out();
+        }
         session.summary.conflicts += 1;
         if session.summary.conflicts >= MAX_CONFLICTS {
             return self.fail(SessionError::Contended);

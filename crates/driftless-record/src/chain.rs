@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftless_document::{Clock, MAX_COUNTER, State};
+use driftless_document::{Clock, MAX_COUNTER, State, mutant};
 
 use crate::codec::{self, DecodeError};
 use crate::frame::{Frame, Kind, inflate};
@@ -326,10 +326,13 @@ impl<'a> Reading<'a> {
     }
 
     fn log_at(&self, at: Checksum, from: u32) -> Option<Step<'a>> {
-        let sequence = from.checked_add(1)?;
+        let mut sequence = from.checked_add(1)?;
+        let passes = mutant!(DeltaPastHole) && !self.frames.logs.contains_key(&sequence);
+        sequence += u32::from(passes);
         let placed = self.frames.logs.get(&sequence)?;
         let end = placed.frame.checksum();
-        placed.frame.follows(Some(at)).then_some(Step {
+        let follows = placed.frame.follows(Some(at)) || passes || mutant!(ChainIgnored);
+        follows.then_some(Step {
             placed,
             is_run: false,
             sequence,

@@ -1,5 +1,6 @@
 //! The simulator holds Driftless to what it promises, and itself to what it says.
 
 mod harness;
+mod mutants;
 mod random;
 mod seeds;
