@@ -233,6 +233,8 @@ impl World {
         let dataset = self.devices[device].dataset.clone();
         self.ledger.lose(|key| dataset.contains_key(key));
         let deleted = dataset.delete();
+        // It knows no life of the dataset from now on.
+        self.devices[device].has_synced = false;
         self.tally.count("deletions on a device");
         self.edit(device, |_| deleted).map(drop)
     }
