@@ -4,7 +4,9 @@
 //! the dataset was deleted, compacted or replaced; the stored state is the document now, and unsynced edits are written onto
 //! it. One local commit holds the document, the mirrored records and the count [COGNITO trap 7].
 
-use driftless_document::{Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State, mutant};
+use driftless_document::{
+    Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State, branch, mutant,
+};
 use driftless_record::{Lineage, Stored};
 use driftless_wire::Timestamp;
 
@@ -30,6 +32,7 @@ impl Replica {
             return self.fail(SessionError::Exhausted);
         }
         if let Some(id) = self.contradiction(stored.as_ref()) {
+            branch!(Contradicted);
             return self.fail(SessionError::Contradiction(id));
         }
         if self.is_to_go(stored.as_ref()) {
@@ -37,6 +40,7 @@ impl Replica {
         }
         let before = self.row.clone();
         if !self.row.deleting.is_empty() {
+            branch!(DeletionFoundDone);
             // It is gone already, perhaps by a request of ours whose answer was lost; what stands there is another life.
             self.deletion_is_done(&mut session);
         }
@@ -103,9 +107,15 @@ impl Replica {
         let known = self.row.lineage;
         let Some(stored) = stored else {
             // Removed slots are damage, which the next push repairs; no trace of any is a deletion.
-            if known.is_none() || self.has_reserved() {
+            if known.is_none() {
+                branch!(NothingStored);
                 return None;
             }
+            if self.has_reserved() {
+                branch!(SlotsRemoved);
+                return None;
+            }
+            branch!(LifeEnded);
             session.summary.began_anew = true;
             self.row.lineage = None;
             return Some(self.adopt(session, State::new(), Carry::Additions, time));
@@ -115,26 +125,38 @@ impl Replica {
             session.summary.began_anew = true;
             let follows = stored.head().is_some_and(|head| head.predecessor == known);
             let carry = if follows {
+                branch!(CompactedLife);
                 Carry::Everything
             } else {
+                branch!(OtherLife);
                 Carry::Additions
             };
             return Some(self.adopt(session, stored.state().clone(), carry, time));
         }
         if self.is_copy(stored.state()) {
+            branch!(AdoptedAsCopy);
             return Some(self.adopt(session, stored.state().clone(), Carry::Everything, time));
         }
         let listed = self.listed_with_sent(stored.state());
         let seen = stored.state().seen_from(self.row.actor);
         self.row.own = self.row.own.max(seen);
+        if self.row.sent.iter().any(|sent| sent.counter == seen) {
+            branch!(FoundSent);
+        }
         self.row.sent.retain(|sent| sent.counter > seen);
         let known_tip = self.stored.as_ref().and_then(Stored::tip);
         if known_tip.is_some() && known_tip == stored.tip() && !stored.needs_repair() {
+            branch!(KnownAlready);
             return None;
         }
         self.pin_saved();
         let absorbed = self.document.absorb(stored.state(), &listed, time);
         let is_nothing = absorbed.delta.as_ref().is_some_and(Delta::is_empty);
+        if is_nothing {
+            branch!(JoinedNothing);
+        } else {
+            branch!(Joined);
+        }
         (!is_nothing).then_some(absorbed)
     }
 
@@ -184,6 +206,9 @@ impl Replica {
             Some(stored) => Some(listed.join(stored.state())),
             None => Some(listed.clone()),
         };
+        if beyond.is_some() {
+            branch!(ListedBeyond);
+        }
         self.listed_beyond = beyond;
         self.stored = stored;
         self.remember_listed(known);
