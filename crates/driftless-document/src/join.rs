@@ -133,6 +133,9 @@ fn join_sequences(a: &State, b: &State, x: &Sequence, y: &Sequence) -> Sequence 
             left: Some(left),
             right: Some(right),
         } => {
+            if mutant!(JoinForgetsSkeleton) && !right.is_live() {
+                return;
+            }
             push_run(
                 &mut runs,
                 if right.is_live() {
@@ -167,9 +170,7 @@ fn push_unseen(runs: &mut Vec<Run>, run: Run, other: &State) {
     if dead == 0 {
         return push_run(runs, run);
     }
-    if !mutant!(JoinForgetsSkeleton) {
-        push_run(runs, run.slice(0, dead).dead());
-    }
+    push_run(runs, run.slice(0, dead).dead());
     if dead < run.len() {
         push_run(runs, run.slice(dead, run.len() - dead));
     }

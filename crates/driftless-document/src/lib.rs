@@ -40,7 +40,7 @@
 //! | `emit.rs`, `history.rs` | a state as automerge changes, and back |
 //! | `live.rs`, `ops.rs` | the automerge document, kept in step with the state |
 //! | `reference.rs` | a document that never forgets, to compare with |
-//! | `mutant.rs` | defects that the simulator must find; not in an ordinary build |
+//! | `mutant.rs`, `branch.rs` | defects that the simulator must find, decisions that it must reach; not in an ordinary build |
 //!
 //! # The rules
 //!
@@ -51,6 +51,8 @@
 //! - **No type of automerge is public.** Its bytes are only read where this crate wrote them.
 
 mod apply;
+#[doc(hidden)]
+pub mod branch;
 mod conflict;
 mod contradict;
 mod diff;

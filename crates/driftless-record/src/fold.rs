@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftless_document::{Clock, State, mutant};
+use driftless_document::{Clock, State, branch, mutant};
 use driftless_wire::SyncCount;
 use driftless_wire::limits::VALUE_CHARS;
 
@@ -343,6 +343,11 @@ impl Planning<'_> {
         let beside = over
             .and_then(|over| over.base)
             .filter(|base| base.generation % 2 != generation % 2);
+        if over.is_some() && beside.is_none() {
+            branch!(BaseUpon);
+        } else if beside.is_some() {
+            branch!(BaseBeside);
+        }
         let continued = over.filter(|over| beside.is_some() && over.lineage == lineage);
         let stored = Stored {
             lineage,
@@ -388,7 +393,11 @@ impl Planning<'_> {
     /// Returns the removals of what still stands on the side of the base before this one.
     fn without_old_base(&self, generation: u32) -> Patches {
         let old = |slot: &Slot| matches!(slot, Slot::Base { side, .. } if *side != generation % 2);
-        self.values().filter(old).map(|slot| (slot, None)).collect()
+        let removed: Patches = self.values().filter(old).map(|slot| (slot, None)).collect();
+        if !removed.is_empty() {
+            branch!(OldBaseRemoved);
+        }
+        removed
     }
 
     /// Returns the slots that have a value.
@@ -433,6 +442,7 @@ impl Planning<'_> {
             put(&mut patches, Slot::Head, &Frame::head(head));
         }
         if !self.fits(&patches) {
+            branch!(StaleRemoved);
             let stale: Vec<Slot> = self.values().filter(|slot| !is_live(slot)).collect();
             for slot in stale {
                 patches.entry(slot).or_insert(None);

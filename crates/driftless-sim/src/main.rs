@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use driftless_document::branch;
 use driftless_document::mutant::{self, Mutant};
 use driftless_sim::{Edit, Plan, Story, Tally, Verdict, Violation, run, run_with, shrink};
 
@@ -119,8 +120,19 @@ fn simulate(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         }
     }
     print!("{tally}");
+    print_branches();
     conclude(arguments.seeds, failed);
     Ok(failed == 0)
+}
+
+/// Tells which decisions of the engine were taken, in a build that counts them.
+fn print_branches() {
+    if cfg!(driftless_mutants) {
+        println!("decisions of the engine:");
+        for (branch, hits) in branch::hits() {
+            println!("{hits:>12}  {}: {}", branch.name(), branch.what());
+        }
+    }
 }
 
 fn conclude(seeds: u64, failed: u64) {

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use driftless_document::{Actor, Edit, mutant};
+use driftless_document::{Actor, Edit, branch, mutant};
 use driftless_merge::{Commit, Durability, LocalEdit, Replica};
 use driftless_store::CommitError;
 use driftless_wire::DatasetName;
@@ -174,6 +174,7 @@ impl Inner {
             Durability::Buffered => shared.durability,
         };
         shared.store.commit(commit, durability).map_err(|error| {
+            branch!(CommitLost);
             self.refusal = Some(Refusal::Broken);
             Arc::new(error)
         })

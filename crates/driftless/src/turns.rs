@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex as StdMutex, PoisonError};
 
-use driftless_document::mutant;
+use driftless_document::{branch, mutant};
 use tokio::sync::Mutex;
 
 use crate::error::SyncError;
@@ -38,6 +38,7 @@ impl Turns {
         let begun = self.begun.load(Ordering::SeqCst);
         let running = self.running.lock().await;
         if let Some(result) = self.ended_after(begun) {
+            branch!(CallShared);
             return result;
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
