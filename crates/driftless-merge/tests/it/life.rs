@@ -392,6 +392,23 @@ fn copies_of_a_store_part_and_keep_their_edits() {
     );
 }
 
+/// Both copies give the same ids to what they type; the second one must not take the first one's letters for its own.
+#[test]
+fn what_two_copies_typed_under_the_same_ids_is_all_there() {
+    let mut world = two();
+    world.write(0, "text", "shared ");
+    world.sync(0);
+    let disk = world.devices[0].disk.clone();
+    world.join_device(disk.clone());
+    world.join_device(disk);
+    world.write(2, "text", "one ");
+    world.sync(2);
+    world.write(3, "text", "two ");
+    check(&mut world, &["shared", "text"]);
+    let text = world.devices[0].replica.document().text("text");
+    assert_eq!(text.as_deref(), Some("two one shared "));
+}
+
 #[test]
 fn removal_by_a_copy_spares_what_came_since() {
     let mut world = two();
