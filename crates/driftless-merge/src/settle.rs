@@ -39,10 +39,11 @@ impl Replica {
         if newest == Some(session.listed.next()) {
             self.row.count = session.listed.next();
         }
-        session.summary.repaired |= self
-            .stored
-            .as_ref()
-            .is_some_and(|stored| stored.needs_repair());
+        // Where nothing stands in a life that is known, all slots were removed.
+        session.summary.repaired |= match &self.stored {
+            Some(stored) => stored.needs_repair(),
+            None => self.row.lineage.is_some(),
+        };
         session.summary.wrote = Some(in_flight.wrote);
         session.summary.changed_there.extend(in_flight.keys);
         self.row.lineage = Some(in_flight.stored.lineage());

@@ -252,6 +252,7 @@ fn removed_slots_are_repaired_in_the_same_life() {
     world.answer(1, Fault::Nothing);
     world.answer(1, Fault::Nothing);
     world.sync(0);
+    assert!(world.summary(0).repaired);
     world.finish(1);
     assert_eq!(world.devices[1].replica.lineage(), lineage);
     check(&mut world, &["count", "mine", "shared"]);
