@@ -14,6 +14,7 @@ use crate::diff::{Delta, ObjectDelta};
 use crate::history::local_delta;
 use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
 use crate::live::Live;
+use crate::mutant;
 use crate::ops::{self, exposed_object, legacy_scalar};
 use crate::state::{Key, Place, State};
 use crate::value::{Content, ObjectType, Scalar, Value};
@@ -434,7 +435,10 @@ impl Document {
             return Ok(Edit::default());
         }
         let content = kind.map_or(Content::Scalar(Scalar::Counter(0)), Content::Object);
-        let creator = creator(&self.name, key, kind);
+        let creator = match mutant!(CreationByDevice) {
+            true => self.actor,
+            false => creator(&self.name, key, kind),
+        };
         let id = OpId::new(self.state.seen_from(creator) + 1, creator);
         self.write(id, ops::put(&root_place(key), &content))
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::diff::position;
 use crate::id::{Actor, ObjectId, OpId};
+use crate::mutant;
 use crate::overlay::{Piece, overlay};
 use crate::run::{Run, push_run};
 use crate::sequence::Sequence;
@@ -119,6 +120,9 @@ fn join_registers(
         .filter(|(id, _)| left_only(*id) && !a.has_seen(*id));
     let mut joined: Register = kept.chain(come).cloned().collect();
     joined.sort_unstable_by_key(|(id, _)| *id);
+    if mutant!(JoinDropsConflictLoser) {
+        joined.drain(..joined.len().saturating_sub(1));
+    }
     joined
 }
 
@@ -129,6 +133,9 @@ fn join_sequences(a: &State, b: &State, x: &Sequence, y: &Sequence) -> Sequence 
             left: Some(left),
             right: Some(right),
         } => {
+            if mutant!(JoinForgetsSkeleton) && !right.is_live() {
+                return;
+            }
             push_run(
                 &mut runs,
                 if right.is_live() {
@@ -193,7 +200,10 @@ pub(crate) fn regroup<'a>(
 fn join_counts(a: &State, b: &State, joined: &State) -> BTreeMap<CountKey, Count> {
     let ahead = |actor: Actor| a.seen_from(actor) >= b.seen_from(actor);
     let left = a.counts.iter().filter(|(key, _)| ahead(key.actor));
-    let right = b.counts.iter().filter(|(key, _)| !ahead(key.actor));
+    let right = b
+        .counts
+        .iter()
+        .filter(|(key, _)| !ahead(key.actor) || mutant!(JoinAddsTotalsUp));
     regroup(left.chain(right), |id| joined.counters.contains_key(id))
 }
 

@@ -40,6 +40,7 @@
 //! | `emit.rs`, `history.rs` | a state as automerge changes, and back |
 //! | `live.rs`, `ops.rs` | the automerge document, kept in step with the state |
 //! | `reference.rs` | a document that never forgets, to compare with |
+//! | `mutant.rs`, `branch.rs` | defects that the simulator must find, decisions that it must reach; not in an ordinary build |
 //!
 //! # The rules
 //!
@@ -50,6 +51,8 @@
 //! - **No type of automerge is public.** Its bytes are only read where this crate wrote them.
 
 mod apply;
+#[doc(hidden)]
+pub mod branch;
 mod conflict;
 mod contradict;
 mod diff;
@@ -59,6 +62,8 @@ mod history;
 mod id;
 mod join;
 mod live;
+#[doc(hidden)]
+pub mod mutant;
 mod ops;
 mod overlay;
 mod reauthor;

@@ -8,9 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::branch;
 use crate::diff::{Delta, RegisterDelta, Removed};
 use crate::document::{Document, Edit};
 use crate::id::{Actor, ObjectId, OpId};
+use crate::mutant;
 use crate::ops;
 use crate::sequence::Sequence;
 use crate::state::{Clock, Items, Key, Place, State};
@@ -45,7 +47,7 @@ impl Document {
     /// the document should [adopt](Self::adopt) what is stored.
     pub fn absorb(&mut self, stored: &State, listed: &Clock, time: i64) -> Option<Absorbed> {
         let Setbacks { clock, lost } = setbacks(self.state(), listed, stored);
-        if clock.is_empty() {
+        if clock.is_empty() || mutant!(CollisionJoined) {
             let delta = self.join(stored);
             let changed = self.state().changed_keys(&delta);
             return Some(Absorbed {
@@ -53,6 +55,11 @@ impl Document {
                 edit: Edit::default(),
                 changed,
             });
+        }
+        if lost.is_empty() {
+            branch!(LeftNoTrace);
+        } else {
+            branch!(CollisionWrittenAgain);
         }
         let local = self.state().clone();
         let mut dropped = Delta::default();
@@ -131,6 +138,7 @@ impl Document {
         if was.is_empty() || !self.state().register(key).iter().all(is_known) {
             return Edit::default();
         }
+        branch!(RemovedAgain);
         // It fails under a key that no device of ours could have written.
         self.remove(key, time).unwrap_or_default()
     }
@@ -152,6 +160,7 @@ impl Document {
         let is_gone = |(id, _): &&(OpId, Content)| listed.has_seen(*id) && !stands(*id);
         match register.iter().rev().find(|entry| !is_gone(entry)) {
             Some((id, Content::Scalar(scalar))) if !listed.has_seen(*id) => {
+                branch!(PutAgain);
                 // A counter is no plain scalar, and what no device of ours could have put is not written again either.
                 self.put(key, scalar.clone(), time).unwrap_or_default()
             }
@@ -195,6 +204,7 @@ impl Document {
 
     /// Adds to the counter at a root key, whatever else stands there.
     fn add(&mut self, key: &str, by: i64) -> Edit {
+        branch!(AddedAgain);
         let mut edit = self.create(key, None).expect(ROOM);
         if by == 0 {
             return edit;
@@ -234,6 +244,7 @@ impl Document {
         if splices.is_empty() && listed.has_seen(id) {
             return Edit::default();
         }
+        branch!(RetypedAgain);
         let mut edit = self.create(key, Some(ObjectType::Text)).expect(ROOM);
         for (at, splice) in splices.into_iter().rev() {
             edit.append(

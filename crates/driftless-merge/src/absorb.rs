@@ -4,7 +4,9 @@
 //! the dataset was deleted, compacted or replaced; the stored state is the document now, and unsynced edits are written onto
 //! it. One local commit holds the document, the mirrored records and the count [COGNITO trap 7].
 
-use driftless_document::{Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State};
+use driftless_document::{
+    Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State, branch, mutant,
+};
 use driftless_record::{Lineage, Stored};
 use driftless_wire::Timestamp;
 
@@ -34,6 +36,7 @@ impl Replica {
         }
         let before = self.row.clone();
         if !self.row.deleting.is_empty() {
+            branch!(DeletionFoundDone);
             // It is gone already, perhaps by a request of ours whose answer was lost; what stands there is another life.
             self.deletion_is_done(&mut session);
         }
@@ -48,8 +51,16 @@ impl Replica {
         if let Some(absorbed) = &absorbed {
             self.add_to(&mut commit, clock, absorbed);
         }
+        if mutant!(JoinNotKept) {
+            commit.deltas.clear();
+        }
         self.row.count = session.listed;
         self.set_stored(stored, before.lineage);
+        if let Some(Absorbed { changed, .. }) = &absorbed
+            && mutant!(ToldBeforeCommit)
+        {
+            self.outputs.push_back(Output::Changed(changed.clone()));
+        }
         if commit != Commit::new(self.key.clone()) || self.row != before {
             self.keep(commit, Durability::Buffered);
         }
@@ -76,9 +87,15 @@ impl Replica {
         let known = self.row.lineage;
         let Some(stored) = stored else {
             // Removed slots are damage, which the next push repairs; no trace of any is a deletion.
-            if known.is_none() || self.has_reserved() {
+            if known.is_none() {
+                branch!(NothingStored);
                 return None;
             }
+            if self.has_reserved() {
+                branch!(SlotsRemoved);
+                return None;
+            }
+            branch!(LifeEnded);
             session.summary.began_anew = true;
             self.row.lineage = None;
             return Some(self.adopt(session, State::new(), Carry::Additions, time));
@@ -88,13 +105,16 @@ impl Replica {
             session.summary.began_anew = true;
             let follows = stored.head().is_some_and(|head| head.predecessor == known);
             let carry = if follows {
+                branch!(CompactedLife);
                 Carry::Everything
             } else {
+                branch!(OtherLife);
                 Carry::Additions
             };
             return Some(self.adopt(session, stored.state().clone(), carry, time));
         }
         if self.is_copy(stored.state()) {
+            branch!(AdoptedAsCopy);
             return Some(self.adopt(session, stored.state().clone(), Carry::Everything, time));
         }
         let known_tip = self.stored.as_ref().and_then(Stored::tip);
@@ -105,8 +125,12 @@ impl Replica {
         let listed = self.listed_with_sent(stored.state());
         let seen = stored.state().seen_from(self.row.actor);
         self.row.own = self.row.own.max(seen);
+        if self.row.sent.iter().any(|sent| sent.counter == seen) {
+            branch!(FoundSent);
+        }
         self.row.sent.retain(|sent| sent.counter > seen);
         if known_tip.is_some() && is_known {
+            branch!(KnownAlready);
             return None;
         }
         self.pin_saved();
@@ -114,12 +138,20 @@ impl Replica {
             return Some(self.give_way(session, stored.state(), time));
         };
         let is_nothing = absorbed.delta.as_ref().is_some_and(Delta::is_empty);
+        if is_nothing {
+            branch!(JoinedNothing);
+        } else {
+            branch!(Joined);
+        }
         (!is_nothing).then_some(absorbed)
     }
 
     fn adopt(&mut self, session: &mut Session, state: State, carry: Carry, time: i64) -> Absorbed {
         let actor = session.actor();
-        let listed = self.listed().clone();
+        let mut listed = self.listed().clone();
+        if mutant!(DeletionTakesUnsynced) {
+            listed = self.document.state().clone();
+        }
         self.row.rename(actor);
         self.document.adopt(state, &listed, actor, carry, time)
     }
@@ -130,6 +162,7 @@ impl Replica {
     /// Pushes that were destroyed at the service, after others had seen them, leave two lives of one object; so do two stores
     /// with one seed, and whoever means harm.
     fn give_way(&mut self, session: &mut Session, stored: &State, time: i64) -> Absorbed {
+        branch!(Contradicted);
         let actor = session.actor();
         let listed = self.listed().clone().as_seen_by(stored);
         self.row.rename(actor);
@@ -142,7 +175,9 @@ impl Replica {
     /// one, or an old backup, and must not go on under that name.
     fn is_copy(&self, stored: &State) -> bool {
         let theirs = stored.seen_from(self.row.actor);
-        theirs > self.row.own && !self.row.sent.iter().any(|sent| sent.counter == theirs)
+        theirs > self.row.own
+            && !mutant!(ActorReused)
+            && !self.row.sent.iter().any(|sent| sent.counter == theirs)
     }
 
     /// Returns the listed clock, with what a push brought of which only now is known that it stands.
@@ -172,6 +207,9 @@ impl Replica {
             Some(stored) => Some(listed.join(stored.state())),
             None => Some(listed.clone()),
         };
+        if beyond.is_some() {
+            branch!(ListedBeyond);
+        }
         self.listed_beyond = beyond;
         self.stored = stored;
         self.remember_listed(known);

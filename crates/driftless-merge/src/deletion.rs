@@ -4,7 +4,7 @@
 //! here, is never deleted in its place [COGNITO trap 33]. An edit that another device pushes between the list and the delete
 //! goes with it: the service has no compare-and-swap for deletions.
 
-use driftless_document::Actor;
+use driftless_document::{Actor, branch};
 use driftless_record::Stored;
 
 use crate::commit::{Commit, Durability, Snapshot};
@@ -15,6 +15,7 @@ impl Replica {
     /// Empties the dataset; later edits are made in a fresh document by `actor`, which must be drawn for it alone.
     #[must_use]
     pub fn delete(&mut self, actor: Actor) -> Commit {
+        branch!(DeletedHere);
         self.abandon();
         // A first push whose outcome is unknown may have begun a life that was never listed.
         let mut deleting = std::mem::take(&mut self.row.deleting);
@@ -42,13 +43,16 @@ impl Replica {
 
     pub(crate) fn on_deleted(&mut self, mut session: Session, answer: Result<(), Failure>) {
         if answer.is_err() {
+            branch!(DeletionFailed);
             return self.fail(SessionError::Request);
         }
+        branch!(DeletionDone);
         self.deletion_is_done(&mut session);
         self.keep(Commit::new(self.key.clone()), Durability::Buffered);
         if self.document.state().is_blank() {
             return self.finish(session);
         }
+        branch!(EditedSinceDeletion);
         // Edits made since the deletion go into a new life.
         let since = self.row.count;
         self.list(session, since);

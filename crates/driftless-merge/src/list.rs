@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use driftless_document::{branch, mutant};
 use driftless_record::{Lineage, ReadError, Stored, is_reserved};
 use driftless_wire::{ListRecordsResponse, Record, SyncCount, Timestamp};
 
@@ -42,6 +43,7 @@ impl Replica {
     pub(crate) fn relist(&mut self, mut session: Session) {
         session.relists += 1;
         if session.relists > MAX_RELISTS {
+            branch!(RelistedTooOften);
             return self.fail(SessionError::Answer(
                 "each list differs from what was written",
             ));
@@ -58,17 +60,22 @@ impl Replica {
         let page = match answer {
             Ok(page) => page,
             Err(Failure::NoSuchSyncCount) if session.list.since > SyncCount::ZERO => {
+                branch!(RelistNoSuchCount);
                 return self.relist(session);
             }
             // The token of a page ends with the life of the dataset.
-            Err(Failure::Refused) if session.list.pages > 0 => return self.relist(session),
+            Err(Failure::Refused) if session.list.pages > 0 => {
+                branch!(RelistTokenEnded);
+                return self.relist(session);
+            }
             Err(_) => return self.fail(SessionError::Request),
         };
         let list = &mut session.list;
         if list
             .count
-            .is_some_and(|count| count != page.dataset_sync_count)
+            .is_some_and(|count| count != page.dataset_sync_count && !mutant!(PagesNotCompared))
         {
+            branch!(RelistPagesDisagree);
             return self.relist(session);
         }
         list.count = Some(page.dataset_sync_count);
@@ -83,6 +90,7 @@ impl Replica {
         }
         let gone = !page.dataset_exists || page.dataset_deleted_after_requested_sync_count;
         if gone && list.since > SyncCount::ZERO {
+            branch!(RelistGone);
             return self.relist(session);
         }
         session.token = page.sync_session_token;
@@ -111,6 +119,7 @@ impl Replica {
             }
             // What was written over every slot is damage, for a device that knows whose they are.
             Err(ReadError::Unreadable { .. }) if is_full && self.row.lineage.is_some() => {
+                branch!(ListUnreadable);
                 self.absorb(
                     session,
                     now,
@@ -121,9 +130,15 @@ impl Replica {
                     },
                 );
             }
-            Err(error) if is_full => self.fail(SessionError::Stored(error)),
+            Err(error) if is_full => {
+                branch!(ListRefused);
+                self.fail(SessionError::Stored(error));
+            }
             // An increment may have been laid onto records that are not there any more.
-            _ => self.relist(session),
+            _ => {
+                branch!(RelistIrregular);
+                self.relist(session);
+            }
         }
     }
 
@@ -166,7 +181,11 @@ impl Replica {
             commit
                 .records
                 .push((record.key.clone(), Some(mirrored.clone())));
-            self.mirror.insert(record.key, mirrored);
+            if mirrored.value.is_some() || !mutant!(TombstoneForgotten) {
+                self.mirror.insert(record.key, mirrored);
+            } else {
+                self.mirror.remove(&record.key);
+            }
         }
         self.room.set_beside(self.beside().0);
     }

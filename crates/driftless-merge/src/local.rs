@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Clock, Document, Edit, EditError, Scalar};
+use driftless_document::{Clock, Document, Edit, EditError, Scalar, branch};
 use driftless_record::{RESERVED_PREFIX, is_reserved};
 use driftless_wire::Timestamp;
 
@@ -177,6 +177,7 @@ impl Replica {
                 .room
                 .refuses(wanted, self.document.state(), &self.limits)
         {
+            branch!(EditRefusedFull);
             return Err(RefusedEdit::Full { wanted, size });
         }
         let edit = operation.perform(&mut self.document, now)?;

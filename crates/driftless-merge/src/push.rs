@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use driftless_document::{OpId, State};
-use driftless_record::{Life, PlanError, Push, Standing, Stored, is_reserved};
+use driftless_document::{OpId, State, branch, mutant};
+use driftless_record::{Life, PlanError, Push, Standing, Stored, Wrote, is_reserved};
 use driftless_wire::{
     Op, RecordKey, RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsResponse,
 };
@@ -24,10 +24,13 @@ impl Replica {
     pub(crate) fn offer(&mut self, mut session: Session, now: Timestamp) {
         let state = self.document.state();
         let is_done = match &self.stored {
-            Some(stored) => !stored.needs_repair() && stored.state() == state,
+            Some(stored) => {
+                (!stored.needs_repair() || mutant!(DamageLeft)) && stored.state() == state
+            }
             None => state.is_blank() && self.row.lineage.is_none(),
         };
         if is_done {
+            branch!(NothingToPush);
             return self.finish(session);
         }
         let Some(token) = session.token.take() else {
@@ -37,6 +40,7 @@ impl Replica {
             Ok(push) => self.push(session, now, token, push),
             // The one way in which a plan fails today is that the state does not fit.
             Err(_) => {
+                branch!(Full);
                 session.summary.full = Some(self.size());
                 self.finish(session);
             }
@@ -92,6 +96,16 @@ impl Replica {
         } else {
             Vec::new()
         };
+        if !made.is_empty() {
+            branch!(PushedCreation);
+        }
+        match push.wrote {
+            Wrote::Head => branch!(PushedHead),
+            Wrote::Log => branch!(PushedLog),
+            Wrote::Fold => branch!(PushedFold),
+            Wrote::Run => branch!(PushedRun),
+            Wrote::Base => branch!(PushedBase),
+        }
         // One more of what may stand already; a refusal strikes out one of the two.
         self.row.sent.dedup_by_key(|sent| sent.counter);
         self.row.sent.push(Sent {
@@ -99,8 +113,15 @@ impl Replica {
             lineage: push.stored.lineage(),
             made,
         });
+        if mutant!(SentForgotten) {
+            self.row.sent.clear();
+        }
         // On disk before it is sent, and every edit in it with it.
-        self.keep(Commit::new(self.key.clone()), Durability::Disk);
+        let least = match mutant!(SentNotOnDisk) {
+            true => Durability::Buffered,
+            false => Durability::Disk,
+        };
+        self.keep(Commit::new(self.key.clone()), least);
         let Push {
             patches,
             stored,
@@ -161,16 +182,26 @@ impl Replica {
     ) {
         match answer {
             Ok(answer) => self.settle(session, in_flight, answer),
+            Err(Failure::Conflict) if mutant!(ConflictIsSuccess) => {
+                self.stored = Some(in_flight.stored);
+                self.finish(session);
+            }
             Err(Failure::Conflict) => self.on_conflict(session),
             Err(Failure::OutcomeUnknown) => {
+                branch!(OutcomeUnknown);
                 session.unknown += 1;
+                if mutant!(LostAnswerIsFailure) {
+                    self.strike_out();
+                }
                 if session.unknown > MAX_UNKNOWN {
+                    branch!(UnknownTooOften);
                     return self.fail(SessionError::Request);
                 }
                 let wait = session.jitter(UNKNOWN_WAIT, session.unknown);
                 self.wait(session, wait);
             }
             Err(_) => {
+                branch!(PushRefused);
                 self.strike_out();
                 self.fail(SessionError::Request);
             }
@@ -179,9 +210,13 @@ impl Replica {
 
     /// Another device has pushed since the list: nothing of ours was applied, so it explains nothing later.
     fn on_conflict(&mut self, mut session: Session) {
-        self.strike_out();
+        if !mutant!(RefusedStillExplains) {
+            self.strike_out();
+        }
+        branch!(Conflicted);
         session.summary.conflicts += 1;
         if session.summary.conflicts >= MAX_CONFLICTS {
+            branch!(Contended);
             return self.fail(SessionError::Contended);
         }
         let wait = session.jitter(CONFLICT_WAIT, session.summary.conflicts);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::LazyLock;
 
-use driftless_document::{Actor, Clock, Document, State};
+use driftless_document::{Actor, Clock, Document, State, branch};
 use driftless_record::{DecodeError, Limits, Lineage, Stored};
 use driftless_wire::{IdentityId, IdentityPoolId, RecordKey};
 
@@ -206,6 +206,7 @@ impl Replica {
             Saved::Now => self.document.state().clone(),
             Saved::At(state) => state,
         };
+        branch!(DocumentAttached);
         self.document.attach(bytes, &state);
     }
 
@@ -232,6 +233,7 @@ impl Replica {
         if State::new().apply(&read).ok()? != *self.document.state() {
             return None;
         }
+        branch!(LogFolded);
         let mut commit = Commit::new(self.key.clone());
         commit.snapshot = Some(self.snapshot_of(bytes));
         commit.sync = Some(self.row.encode());

@@ -2,7 +2,7 @@
 //!
 //! JSON, because it is small, read by people who debug, and grows by members; a version that is not known is refused.
 
-use driftless_document::{Actor, OpId};
+use driftless_document::{Actor, OpId, mutant};
 use driftless_record::Lineage;
 use driftless_wire::SyncCount;
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,10 @@ impl SyncRow {
             count: self.count,
             lineage: self.lineage.map(|lineage| hex(lineage.to_bytes())),
             sent: self.sent.iter().map(SentForm::of).collect(),
-            listed: write_ids(&self.listed),
+            listed: match mutant!(ListedForgotten) {
+                true => Vec::new(),
+                false => write_ids(&self.listed),
+            },
             deleting: self
                 .deleting
                 .iter()

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use driftless_document::{Actor, Edit};
+use driftless_document::{Actor, Edit, branch};
 use driftless_record::{Lineage, ReadError, Stored, Wrote};
 use driftless_wire::{
     DeleteDatasetRequest, IdentityId, ListRecordsRequest, ListRecordsResponse, Record, RecordPatch,
@@ -242,7 +242,10 @@ impl Replica {
                 };
                 self.list(session, since);
             }
-            (phase, _) => self.session = Some(Session { phase, ..session }),
+            (phase, _) => {
+                branch!(AnswerIgnored);
+                self.session = Some(Session { phase, ..session });
+            }
         }
     }
 
@@ -254,6 +257,9 @@ impl Replica {
 
     /// Drops a session that runs, once its outputs are drained, at whatever point; the next one lists again.
     pub fn abandon(&mut self) {
+        if self.session.is_some() {
+            branch!(SessionAbandoned);
+        }
         self.session = None;
         self.outputs.clear();
     }
@@ -332,6 +338,7 @@ impl Replica {
     }
 
     pub(crate) fn ask_delete(&mut self, session: Session) {
+        branch!(DeletionAsked);
         self.outputs.push_back(Output::Delete(DeleteDatasetRequest {
             identity_pool_id: self.pool.clone(),
             identity_id: session.identity.clone(),

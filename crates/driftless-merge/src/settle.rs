@@ -3,6 +3,7 @@
 //! A Lambda may have changed what was sent, or other records [COGNITO trap 17]. The count only advances if it rose by one: a
 //! higher one means that another device's push lies between, which must still be listed [trap 2].
 
+use driftless_document::{branch, mutant};
 use driftless_record::is_reserved;
 use driftless_wire::{RecordKey, UpdateRecordsResponse};
 
@@ -29,7 +30,8 @@ impl Replica {
                 Some(patch) => patch.value == record.value,
                 None => !is_reserved(record.key.as_str()),
             });
-        if !as_sent || !only_sent {
+        if (!as_sent || !only_sent) && !mutant!(AnswerNotCompared) {
+            branch!(RelistAnswerDiffers);
             // What came is listed again with the rest, so that mirror and count stay of one moment.
             return self.relist(session);
         }
@@ -37,13 +39,22 @@ impl Replica {
         let mut commit = Commit::new(self.key.clone());
         self.mirror_records(answer.records, &mut commit);
         if newest == Some(session.listed.next()) {
+            branch!(SettledAndCounted);
             self.row.count = session.listed.next();
+        } else {
+            branch!(SettledBehindOthers);
+        }
+        if mutant!(CountAlwaysAdvanced) {
+            self.row.count = newest.unwrap_or(self.row.count);
         }
         // Where nothing stands in a life that is known, all slots were removed.
         session.summary.repaired |= match &self.stored {
             Some(stored) => stored.needs_repair(),
             None => self.row.lineage.is_some(),
         };
+        if session.summary.repaired {
+            branch!(Repaired);
+        }
         session.summary.wrote = Some(in_flight.wrote);
         session.summary.changed_there.extend(in_flight.keys);
         self.row.lineage = Some(in_flight.stored.lineage());

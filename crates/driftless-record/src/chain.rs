@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftless_document::{Clock, MAX_COUNTER, State};
+use driftless_document::{Clock, MAX_COUNTER, State, branch, mutant};
 
 use crate::codec::{self, DecodeError};
 use crate::frame::{Frame, Kind, inflate};
@@ -176,6 +176,7 @@ impl<'a> Reading<'a> {
                 .first()
                 .is_some_and(|(main, _)| self.includes(main, &walk));
             if skip {
+                branch!(ReadIncluded);
                 readable.push((walk, None));
             } else if let Some(decoded) = self.evaluate(&mut walk)? {
                 readable.push((walk, Some(decoded)));
@@ -206,6 +207,7 @@ impl<'a> Reading<'a> {
 
         let mut readable = readable.into_iter();
         let Some((main, Some((chain, state)))) = readable.next() else {
+            branch!(ReadNoBase);
             let state = Arc::new(State::new());
             let tip = Checksum::from_bytes([0; 8]);
             let anchor = Anchor {
@@ -245,6 +247,11 @@ impl<'a> Reading<'a> {
                     chain.tip,
                 )
         });
+        match head {
+            Some(_) if !told => branch!(ReadPastHead),
+            Some(_) => {}
+            None => branch!(ReadNoHead),
+        }
         let mut stored = Stored {
             lineage: self.lineage,
             head,
@@ -262,6 +269,7 @@ impl<'a> Reading<'a> {
             {
                 let joined = stored.state.join(&other);
                 if joined != *stored.state {
+                    branch!(ReadSeveral);
                     stored.state = Arc::new(joined);
                     stored.needs_repair = true;
                 }
@@ -294,6 +302,11 @@ impl<'a> Reading<'a> {
             .run_at(at, sequence)
             .or_else(|| self.log_at(at, sequence))
         {
+            if step.is_run {
+                branch!(ReadRun);
+            } else {
+                branch!(ReadLog);
+            }
             (at, sequence) = (step.end, step.sequence);
             walk.steps.push(step);
         }
@@ -326,10 +339,13 @@ impl<'a> Reading<'a> {
     }
 
     fn log_at(&self, at: Checksum, from: u32) -> Option<Step<'a>> {
-        let sequence = from.checked_add(1)?;
+        let mut sequence = from.checked_add(1)?;
+        let passes = mutant!(DeltaPastHole) && !self.frames.logs.contains_key(&sequence);
+        sequence += u32::from(passes);
         let placed = self.frames.logs.get(&sequence)?;
         let end = placed.frame.checksum();
-        placed.frame.follows(Some(at)).then_some(Step {
+        let follows = placed.frame.follows(Some(at)) || passes || mutant!(ChainIgnored);
+        follows.then_some(Step {
             placed,
             is_run: false,
             sequence,

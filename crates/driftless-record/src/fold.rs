@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftless_document::{Clock, State};
+use driftless_document::{Clock, State, branch, mutant};
 use driftless_wire::SyncCount;
 use driftless_wire::limits::VALUE_CHARS;
 
@@ -273,7 +273,10 @@ impl Planning<'_> {
         predecessor: Option<Lineage>,
         over: Option<&Stored>,
     ) -> Result<Push, PlanError> {
-        let delta = self.state.diff(&State::new());
+        let mut delta = self.state.diff(&State::new());
+        if mutant!(FoldForgetsClock) {
+            delta = mutant::without_clock(delta, &State::new());
+        }
         let encoded = Encoded::new(&delta, &Clock::new());
         let live = base_text(encoded.payload().bytes.len()) + HEAD_LEN + self.standing.other_bytes;
         let fits = live <= self.limits.live_bytes()
@@ -340,6 +343,11 @@ impl Planning<'_> {
         let beside = over
             .and_then(|over| over.base)
             .filter(|base| base.generation % 2 != generation % 2);
+        if over.is_some() && beside.is_none() {
+            branch!(BaseUpon);
+        } else if beside.is_some() {
+            branch!(BaseBeside);
+        }
         let continued = over.filter(|over| beside.is_some() && over.lineage == lineage);
         let stored = Stored {
             lineage,
@@ -385,7 +393,11 @@ impl Planning<'_> {
     /// Returns the removals of what still stands on the side of the base before this one.
     fn without_old_base(&self, generation: u32) -> Patches {
         let old = |slot: &Slot| matches!(slot, Slot::Base { side, .. } if *side != generation % 2);
-        self.values().filter(old).map(|slot| (slot, None)).collect()
+        let removed: Patches = self.values().filter(old).map(|slot| (slot, None)).collect();
+        if !removed.is_empty() {
+            branch!(OldBaseRemoved);
+        }
+        removed
     }
 
     /// Returns the slots that have a value.
@@ -426,8 +438,11 @@ impl Planning<'_> {
             ..head
         };
         stored.head = Some(head);
-        put(&mut patches, Slot::Head, &Frame::head(head));
+        if wrote != Wrote::Base || !mutant!(FoldWithoutCompare) {
+            put(&mut patches, Slot::Head, &Frame::head(head));
+        }
         if !self.fits(&patches) {
+            branch!(StaleRemoved);
             let stale: Vec<Slot> = self.values().filter(|slot| !is_live(slot)).collect();
             for slot in stale {
                 patches.entry(slot).or_insert(None);
@@ -459,6 +474,9 @@ impl Planning<'_> {
             .iter()
             .map(|(slot, text)| (slot.to_string(), text.as_ref().map_or(0, String::len)))
             .collect();
+        if mutant!(StandingRecordsUncounted) {
+            records.clear();
+        }
         records.extend(lens.iter().map(|(key, len)| (key.as_str(), *len)));
         let bytes: usize = records.iter().map(|(key, len)| key.len() + len).sum();
         bytes + self.standing.other_bytes <= self.limits.dataset_bytes()
@@ -472,7 +490,11 @@ impl Chain {
     fn fold(&mut self, kind: Kind, state: &Arc<State>, patches: &mut Patches) -> Option<Checksum> {
         let slot = (0..RUN_SLOTS).find(|slot| !self.runs.contains(slot))?;
         let anchor = &self.anchor;
-        let run = Encoded::new(&state.diff(&anchor.state), anchor.state.clock());
+        let mut delta = state.diff(&anchor.state);
+        if mutant!(FoldForgetsClock) {
+            delta = mutant::without_clock(delta, &anchor.state);
+        }
+        let run = Encoded::new(&delta, anchor.state.clock());
         let frame = Frame::new(kind, &run.payload(), Some(anchor.tip));
         let text = anchor.text + put(patches, Slot::Run(slot), &frame);
         let raw = anchor.raw + run.raw;

@@ -14,6 +14,12 @@ pub enum Check {
     EqualsReference,
     /// 4: no edit is lost when its device finally syncs.
     NoEditIsLost,
+    /// 4: what a device had before a call that ended well is at the service after it.
+    SyncedIsStored,
+    /// Devices that create a counter or text of one name have one, not several.
+    CreationsMeet,
+    /// What a device remembers of the service's records is what stands there.
+    MirrorsAgree,
     /// 5: what is stored never exceeds the limits.
     LimitsHold,
     /// 6: without contention no change is one request, and a push two.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use driftless::document::State;
-use driftless_record::{Limits, ReadError, is_reserved};
+use driftless_record::{Limits, ReadError, Stored, is_reserved};
 use driftless_server::{
     Address, Caller, Gate, KeyPair, Live, MemoryStorage, Owner, Push, Selection, Service, Storage,
     StorageError, Swap, View,
@@ -121,19 +120,19 @@ impl Cloud {
         }
     }
 
-    /// Returns the state that the records hold.
-    pub(crate) fn stored_state(
+    /// Returns what the records hold.
+    pub(crate) fn stored(
         &self,
         limits: &Limits,
         now: Timestamp,
-    ) -> Result<Option<State>, ReadError> {
+    ) -> Result<Option<Stored>, ReadError> {
         let records = self.list(now).records;
         let values = records
             .iter()
             .filter(|record| is_reserved(record.key.as_str()));
         let values =
             values.filter_map(|record| Some((record.key.as_str(), record.value.as_deref()?)));
-        Ok(driftless_record::read(values, limits, None)?.map(|stored| stored.state().clone()))
+        driftless_record::read(values, limits, None)
     }
 
     /// Writes records as an old client does, which knows nothing of states; `None` removes.

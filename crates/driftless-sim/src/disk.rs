@@ -1,10 +1,13 @@
 //! The disk of a device: a store in memory whose process can die at a commit, and whose bytes can rot.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use driftless_merge::{Commit, DatasetKey, Durability, Owner, Recovered};
+use driftless_merge::{Commit, DatasetKey, Durability, MirroredRecord, Owner, Recovered};
 use driftless_store::{CommitError, Damage, MemoryStore, RecoverError, Row, Store};
-use driftless_wire::DatasetName;
+use driftless_wire::{DatasetName, RecordKey};
+
+use crate::cloud;
 
 /// Where the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,20 @@ impl Disk {
         let mut fate = self.fate();
         fate.commits = fate.durable;
         fate.durable
+    }
+
+    /// Tells whether the process died of a commit that was kept.
+    pub(crate) fn kept_last(&self) -> bool {
+        self.fate().death.is_some_and(|death| death.keeps_next)
+    }
+
+    /// Returns the service's records as they are remembered, of the one dataset there is.
+    pub(crate) fn mirror(&self) -> BTreeMap<RecordKey, MirroredRecord> {
+        let owner = Owner::Identity(cloud::identity());
+        let found = self
+            .store
+            .recover(&DatasetKey::new(owner, cloud::dataset()));
+        found.ok().flatten().unwrap_or_default().records
     }
 
     /// Returns the number of the last commit, and of the last one on disk.

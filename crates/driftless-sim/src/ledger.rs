@@ -8,6 +8,9 @@ use driftless::Recorder;
 use driftless_document::{Edit, Reference, State};
 use driftless_wire::DatasetName;
 
+/// The key of the counter that devices count up, and create and remove in one moment: what others counted stays.
+pub(crate) const SHARED: &str = "n";
+
 /// Takes note of the edits of one run of a process, until the world collects them.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(Mutex<Vec<Edit>>);
@@ -29,6 +32,7 @@ impl Recorder for Notes {
 #[derive(Debug)]
 struct Mark {
     device: usize,
+    number: usize,
     /// The commit of the device's store that brought it.
     commit: u64,
     is_durable: bool,
@@ -48,6 +52,13 @@ pub(crate) struct Ledger {
     buffered: BTreeSet<String>,
     /// Every durable edit, or `None` once edits stand for nothing any more or ids for two of them.
     edits: Option<Edit>,
+    /// How often the shared counter was counted up, and how often so that no loss of power takes it.
+    counted: i64,
+    counted_for_good: i64,
+    /// The others, by device and commit.
+    counting: Vec<(usize, u64)>,
+    /// Keys were removed because they did not fit.
+    has_made_room: bool,
 }
 
 impl Ledger {
@@ -71,6 +82,7 @@ impl Ledger {
         }
         let mark = Mark {
             device,
+            number: self.marks.len(),
             commit,
             is_durable,
             is_published: false,
@@ -81,6 +93,9 @@ impl Ledger {
 
     /// Takes note that a device's commits up to one are on disk.
     pub(crate) fn is_on_disk(&mut self, device: usize, commit: u64) {
+        let before = self.counting.len();
+        self.counting.retain(|at| at.0 != device || at.1 > commit);
+        self.counted_for_good += (before - self.counting.len()) as i64;
         let marks = &mut self.marks;
         self.buffered.retain(|key| {
             let Some(mark) = marks.get_mut(key) else {
@@ -94,6 +109,8 @@ impl Ledger {
 
     /// Takes note that a device lost power: what it had not put on disk is gone.
     pub(crate) fn power_lost(&mut self, device: usize) {
+        // They count as ones that may be there: some were synchronized before.
+        self.counting.retain(|at| at.0 != device);
         let marks = &mut self.marks;
         self.buffered.retain(|key| {
             let Some(mark) = marks.get_mut(key) else {
@@ -130,8 +147,13 @@ impl Ledger {
         self.lose_keys(is_lost);
     }
 
-    /// Takes note that these were removed by an edit.
-    pub(crate) fn lose_keys(&mut self, is_lost: impl Fn(&str) -> bool) {
+    /// Takes note that these were removed by an edit, to make room.
+    pub(crate) fn make_room(&mut self, is_lost: impl Fn(&str) -> bool) {
+        self.has_made_room = true;
+        self.lose_keys(is_lost);
+    }
+
+    fn lose_keys(&mut self, is_lost: impl Fn(&str) -> bool) {
         for (key, mark) in &mut self.marks {
             mark.may_be_lost |= is_lost(key);
         }
@@ -155,6 +177,41 @@ impl Ledger {
         };
         let missing = self.marks.iter().find(is_missing);
         missing.map(|(key, _)| key.as_str())
+    }
+
+    /// Returns how many marks there are.
+    pub(crate) fn marks(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Returns a mark of a device, of the first so many, that is not in what is stored.
+    pub(crate) fn unstored(&self, device: usize, first: usize, stored: &State) -> Option<&str> {
+        let is_missing = |(key, mark): &(&String, &Mark)| {
+            mark.device == device
+                && mark.number < first
+                && !mark.may_be_lost
+                && stored.get(key).is_none()
+        };
+        let missing = self.marks.iter().find(is_missing);
+        missing.map(|(key, _)| key.as_str())
+    }
+
+    /// Enters an increment of the shared counter, with the commit that brought it.
+    pub(crate) fn count(&mut self, device: usize, commit: u64, is_durable: bool) {
+        self.counted += 1;
+        if is_durable {
+            self.counted_for_good += 1;
+        } else {
+            self.counting.push((device, commit));
+        }
+    }
+
+    /// Says how the shared counter differs from what was counted, where nothing may be lost.
+    pub(crate) fn miscounted(&self, total: i64) -> Option<String> {
+        let (least, most) = (self.counted_for_good, self.counted);
+        let is_right =
+            (least..=most).contains(&total) || self.edits.is_none() || self.has_made_room;
+        (!is_right).then(|| format!("{SHARED} is {total}, counted were {least} to {most}"))
     }
 
     /// Returns a mark that must be everywhere and is not here.

@@ -1,4 +1,6 @@
-//! The simulator's command line: one world, many worlds, or one that was kept.
+//! The simulator's command line: one world, many worlds, one that was kept, or worlds of devices with defects.
+
+mod mutants;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,6 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use driftless_document::branch;
+use driftless_document::mutant::{self, Mutant};
 use driftless_sim::{Edit, Plan, Story, Tally, Verdict, Violation, run, run_with, shrink};
 
 /// Runs Driftless devices in a simulated world, and tells whether they agree.
@@ -44,6 +48,12 @@ struct Arguments {
     /// Says nothing about seeds that went well until the end.
     #[arg(long)]
     quiet: bool,
+    /// Runs with this deliberate defect in the product, in a build that has it.
+    #[arg(long, value_parser = mutants::parse)]
+    mutant: Option<Mutant>,
+    /// Tells for each deliberate defect how many worlds it takes until it is noticed.
+    #[arg(long)]
+    mutants: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -79,6 +89,10 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for, and tells whether all went well.
 fn simulate(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
+    if arguments.mutants {
+        return mutants::table();
+    }
+    mutant::choose(arguments.mutant);
     if let Some(path) = &arguments.plan {
         let plan: Plan = serde_json::from_str(&fs::read_to_string(path)?)?;
         let verdict = run_with(&plan, arguments.print, Edit::apply, |_| Ok(()));
@@ -106,8 +120,19 @@ fn simulate(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         }
     }
     print!("{tally}");
+    print_branches();
     conclude(arguments.seeds, failed);
     Ok(failed == 0)
+}
+
+/// Tells which decisions of the engine were taken, in a build that counts them.
+fn print_branches() {
+    if cfg!(driftless_mutants) {
+        println!("decisions of the engine:");
+        for (branch, hits) in branch::hits() {
+            println!("{hits:>12}  {}: {}", branch.name(), branch.what());
+        }
+    }
 }
 
 fn conclude(seeds: u64, failed: u64) {

@@ -80,6 +80,10 @@ pub enum Step<E> {
     Edit(usize, E),
     /// Puts a key that nobody else writes and nobody removes.
     Mark(usize),
+    /// Counts up a counter that nobody removes once it was seen.
+    Count(usize),
+    /// Creates that counter and removes it in the same moment, where it is not seen.
+    Flash(usize),
     /// Calls `synchronize`, while earlier calls may still run.
     Sync(usize),
     /// Drops the oldest call that runs.
@@ -216,7 +220,7 @@ impl Setting {
             story,
             buffered: draw.chance(0.4),
             dataset_bytes: if draw.chance(0.2) {
-                draw.magnitude(6_000.0, 60_000.0) as usize
+                draw.magnitude(3_000.0, 60_000.0) as usize
             } else {
                 1_000_000
             },
@@ -267,6 +271,8 @@ impl<E> Plan<E> {
 pub(crate) enum Kind {
     Edit,
     Mark,
+    Count,
+    Flash,
     Sync,
     Cancel,
     Offline,
@@ -334,6 +340,9 @@ impl Kinds {
         maybe(Kind::Clone, 0.8, 1.0, copies);
         maybe(Kind::Backup, 0.8, 1.0, copies);
         maybe(Kind::Restore, 0.8, 1.0, copies);
+        let counts = setting.marks && story == Story::Plain;
+        maybe(Kind::Count, 0.5, 3.0, counts);
+        maybe(Kind::Flash, 0.5, 2.0, counts);
         Self(kinds)
     }
 
@@ -371,6 +380,8 @@ impl Kind {
         match self {
             Self::Edit => Step::Edit(device, edit(draw)),
             Self::Mark => Step::Mark(device),
+            Self::Count => Step::Count(device),
+            Self::Flash => Step::Flash(device),
             Self::Sync => Step::Sync(device),
             Self::Cancel => Step::Cancel(device),
             Self::Offline => Step::Network(device, false),

@@ -23,6 +23,7 @@ pub(crate) struct Tasks {
 
 struct Task {
     life: Life,
+    marks: usize,
     future: BoxFuture<'static, Outcome>,
     waker: Waker,
 }
@@ -42,8 +43,8 @@ impl Wake for Alarm {
 }
 
 impl Tasks {
-    /// Begins a call; it is polled by the next [`poll`](Self::poll).
-    pub(crate) fn begin(&mut self, life: Life, future: BoxFuture<'static, Outcome>) {
+    /// Begins a call when there are so many marks; it is polled by the next [`poll`](Self::poll).
+    pub(crate) fn begin(&mut self, life: Life, marks: usize, future: BoxFuture<'static, Outcome>) {
         self.begun += 1;
         let alarm = Arc::new(Alarm {
             number: self.begun,
@@ -55,14 +56,15 @@ impl Tasks {
             self.begun,
             Task {
                 life,
+                marks,
                 future,
                 waker,
             },
         );
     }
 
-    /// Polls what was woken until nothing is, and returns what ended.
-    pub(crate) fn poll(&mut self) -> Vec<(Life, Outcome)> {
+    /// Polls what was woken until nothing is, and returns what ended, with the marks that there were when it began.
+    pub(crate) fn poll(&mut self) -> Vec<(Life, usize, Outcome)> {
         let mut ended = Vec::new();
         while let Some(number) = self.next() {
             let Some(task) = self.running.get_mut(&number) else {
@@ -72,7 +74,7 @@ impl Tasks {
             if let Poll::Ready(outcome) =
                 task.future.as_mut().poll(&mut Context::from_waker(&waker))
             {
-                ended.push((task.life, outcome));
+                ended.push((task.life, task.marks, outcome));
                 self.running.remove(&number);
             }
         }

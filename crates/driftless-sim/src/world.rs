@@ -14,6 +14,7 @@ use std::fmt;
 
 use driftless::{Durability, Limits, Outcome, Report, SessionError, SyncError, Wrote};
 use driftless_document::State;
+use driftless_record::Stored;
 use driftless_store::MemoryStore;
 
 use crate::agenda::{Agenda, Event, Life};
@@ -56,6 +57,8 @@ pub struct World {
     is_whole: bool,
     /// Something happened at the service that a device only notices by listing everything.
     is_unnoticed: bool,
+    /// Something of that kind ever happened.
+    was_unnoticed: bool,
     /// How many steps of the plan were taken.
     step: usize,
 }
@@ -105,6 +108,7 @@ impl World {
             is_quiet: false,
             is_whole: !setting.faults.keys().any(|fault| fault.damages()),
             is_unnoticed: false,
+            was_unnoticed: false,
             step: 0,
             setting,
         };
@@ -259,8 +263,8 @@ impl World {
     }
 
     fn poll(&mut self) -> Checked {
-        for (life, outcome) in self.tasks.poll() {
-            self.ended(life, outcome)?;
+        for (life, marks, outcome) in self.tasks.poll() {
+            self.ended(life, marks, outcome)?;
         }
         Ok(())
     }
@@ -313,7 +317,7 @@ impl World {
     }
 
     /// Takes note of how a call ended.
-    fn ended(&mut self, life: Life, outcome: Result<Report, SyncError>) -> Checked {
+    fn ended(&mut self, life: Life, marks: usize, outcome: Result<Report, SyncError>) -> Checked {
         self.after_call(life)?;
         self.tally.count("syncs");
         match outcome {
@@ -324,6 +328,7 @@ impl World {
                     // Whoever holds nothing may never have seen a life of the dataset.
                     let device = &mut self.devices[life.device];
                     device.has_synced |= !device.dataset.is_empty();
+                    self.check_synced(life.device, marks, &report)?;
                 }
                 Ok(())
             }
@@ -332,6 +337,23 @@ impl World {
                 self.tally.count(format!("sync error: {}", kind(&error)));
                 self.check_error(life, &error)
             }
+        }
+    }
+
+    /// Checks that the marks that a device had before a call are at the service after it.
+    fn check_synced(&mut self, device: usize, marks: usize, report: &Report) -> Checked {
+        let is_told = self.is_whole && self.setting.story != Story::Copies;
+        let is_full = matches!(report.outcome, Outcome::Full(_));
+        if !is_told || is_full || !self.draws[device].chance(0.3) {
+            return Ok(());
+        }
+        let stored = self.stored_state()?.unwrap_or_default();
+        match self.ledger.unstored(device, marks, &stored) {
+            Some(mark) => {
+                let what = format!("device {device} has synchronized, and {mark} is not stored");
+                Err(self.violation(Check::SyncedIsStored, what))
+            }
+            None => Ok(()),
         }
     }
 
@@ -416,8 +438,10 @@ impl World {
             buffered.retain(|(commit, _)| *commit <= kept);
             self.ledger.power_lost(device);
         }
+        let told = self.devices[device].told();
         let disk = &self.devices[device].disk;
         let (store, commits) = (disk.store().reopen(), disk.commits());
+        let may_be_told = disk.kept_last() || (end == End::PowerLost && self.setting.buffered);
         let buffered = std::mem::take(&mut self.devices[device].buffered);
         self.replace(device, store, commits, false)?;
         self.devices[device].buffered = buffered;
@@ -429,6 +453,10 @@ impl World {
                 Check::AcknowledgedWritesSurvive,
                 format!("device {device} finds another state than it had"),
             ));
+        }
+        if was_dead && !may_be_told && told != self.devices[device].told() {
+            let what = format!("device {device} told a change that it does not find");
+            return Err(self.violation(Check::ChangesTellAll, what));
         }
         if let Some(mark) = self.ledger.lost_at_start(device, &found) {
             let what = format!("device {device} does not find {mark}, which was acknowledged");
@@ -466,7 +494,13 @@ impl World {
 
     /// Returns the state that the records at the service hold.
     fn stored_state(&self) -> Checked<Option<State>> {
-        let stored = self.cloud.stored_state(&self.limits(), self.agenda.time());
+        let stored = self.stored()?;
+        Ok(stored.map(|stored| stored.state().clone()))
+    }
+
+    /// Returns what the records at the service hold.
+    fn stored(&self) -> Checked<Option<Stored>> {
+        let stored = self.cloud.stored(&self.limits(), self.agenda.time());
         stored.map_err(|error| {
             let what = format!("what is stored cannot be read: {error:?}");
             self.violation(Check::HeadIsReadable, what)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use driftless_document::branch;
 use driftless_merge::{Owner, SessionError};
 use driftless_store::{CommitError, Store};
 use driftless_wire::{
@@ -132,6 +133,7 @@ impl Client {
         if let Some(slot) = slots.remove(&name) {
             slot.end();
         }
+        branch!(SetAside);
         let moved = self.shared.store.set_aside(&self.shared.key(&name));
         moved.map_err(|error| match error {
             CommitError::Closed => DatasetError::Closed,

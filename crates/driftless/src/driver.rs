@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use driftless_document::{branch, mutant};
 use driftless_merge::{Failure, Input, Output, SessionError, Summary};
 use driftless_transport::{ExchangeError, Exchanged};
 use driftless_wire::{ErrorCode, Operation, Request, Response};
@@ -139,7 +140,8 @@ fn step(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64, input: Input) -> St
     };
     // Of two sessions that begin, the first one's future was dropped, and its step may come last.
     let begins = matches!(input, Input::Begin(_)) && number > inner.session;
-    if !begins && number != inner.session {
+    if !begins && number != inner.session && !mutant!(StepOfDroppedSession) {
+        branch!(StepOfEarlierSession);
         return Step::Abandoned;
     }
     inner.session = number;

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use driftless_document::{Actor, Edit};
+use driftless_document::{Actor, Edit, branch, mutant};
 use driftless_merge::{Commit, Durability, LocalEdit, Replica};
 use driftless_store::CommitError;
 use driftless_wire::DatasetName;
@@ -95,7 +95,10 @@ impl Slot {
         }
         let (answer, made) = edit(&mut inner.replica)?;
         let Some(made) = made else { return Ok(answer) };
-        inner.keep(shared, made.commit).map_err(PutError::Store)?;
+        let kept = inner.keep(shared, made.commit).map_err(PutError::Store);
+        if !mutant!(AcknowledgedBeforeCommit) {
+            kept?;
+        }
         inner.record(shared, &self.name, &made.edit);
         inner.tell(&made.changed, Origin::Local);
         self.fold_if_long(shared, inner);
@@ -171,6 +174,7 @@ impl Inner {
             Durability::Buffered => shared.durability,
         };
         shared.store.commit(commit, durability).map_err(|error| {
+            branch!(CommitLost);
             self.refusal = Some(Refusal::Broken);
             Arc::new(error)
         })

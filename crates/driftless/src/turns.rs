@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex as StdMutex, PoisonError};
 
+use driftless_document::{branch, mutant};
 use tokio::sync::Mutex;
 
 use crate::error::SyncError;
@@ -37,6 +38,7 @@ impl Turns {
         let begun = self.begun.load(Ordering::SeqCst);
         let running = self.running.lock().await;
         if let Some(result) = self.ended_after(begun) {
+            branch!(CallShared);
             return result;
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
@@ -52,7 +54,9 @@ impl Turns {
     /// Returns how the last session ended, if it began after this many others had.
     fn ended_after(&self, begun: u64) -> Option<Result<Report, SyncError>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let after = last.as_ref().filter(|ended| ended.number > begun);
+        let after = last
+            .as_ref()
+            .filter(|ended| ended.number > begun || mutant!(AnsweredByEarlierSession));
         after.map(|ended| ended.result.clone())
     }
 }

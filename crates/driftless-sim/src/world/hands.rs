@@ -27,7 +27,7 @@ impl World {
             drop(told.send(outcome.clone()));
             outcome
         };
-        self.tasks.begin(life, Box::pin(call));
+        self.tasks.begin(life, self.ledger.marks(), Box::pin(call));
         self.poll()?;
         loop {
             match ended.try_recv() {

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use driftless::{Outcome, Report};
+use driftless::{Outcome, Report, Value};
+use driftless_document::State;
+use driftless_record::Stored;
 use driftless_store::MemoryStore;
+use driftless_wire::{Record, RecordKey};
 
 use super::{Checked, World};
 use crate::agenda::Life;
 use crate::check::Check;
+use crate::ledger::SHARED;
 use crate::plan::End;
 
 /// How often each device synchronizes at most until nobody has anything to say.
@@ -100,7 +104,7 @@ impl World {
             drop(told.send(outcome.clone()));
             outcome
         };
-        self.tasks.begin(life, Box::pin(call));
+        self.tasks.begin(life, self.ledger.marks(), Box::pin(call));
         self.finish_calls()?;
         match report.try_recv() {
             Ok(Ok(report)) => Ok(report),
@@ -116,7 +120,7 @@ impl World {
         self.tally.count("times room was made");
         let dataset = self.devices[device].dataset.clone();
         let keys: BTreeSet<String> = dataset.keys().into_iter().step_by(2).collect();
-        self.ledger.lose_keys(|key| keys.contains(key));
+        self.ledger.make_room(|key| keys.contains(key));
         for key in keys {
             self.edit(device, |dataset| dataset.remove(&key).map(drop))?;
         }
@@ -125,7 +129,12 @@ impl World {
 
     /// Checks what is true at rest.
     fn check_rest(&mut self) -> Checked {
-        let stored = self.stored_state()?;
+        let stored = self.stored()?;
+        if stored.as_ref().is_some_and(Stored::needs_repair) {
+            let what = "what is stored is damaged, and nobody repairs it";
+            return Err(self.violation(Check::RestIsReached, what));
+        }
+        let stored = stored.map(|stored| stored.state().clone());
         for number in 0..self.devices.len() {
             let state = self.devices[number].state();
             let agrees = match &stored {
@@ -144,13 +153,69 @@ impl World {
             }
             let told = self.devices[number].check_view();
             self.check(Check::ChangesTellAll, told)?;
+            self.check_mirror(number)?;
         }
         let state = self.devices[0].state();
         if let Some(mark) = self.ledger.lost(&state) {
             let what = format!("{mark} was acknowledged and is nowhere");
             return Err(self.violation(Check::NoEditIsLost, what));
         }
+        self.check_creations(&state)?;
         self.check_reference()
+    }
+
+    /// Compares the records that a device remembers with those that stand there.
+    fn check_mirror(&self, device: usize) -> Checked {
+        // What rots or is taken back without a new count is not noticed by an increment.
+        if self.was_unnoticed {
+            return Ok(());
+        }
+        let records = self.cloud.list(self.agenda.time()).records;
+        let mirror = self.devices[device].disk.mirror();
+        let stands = |key: &RecordKey| records.iter().any(|record| record.key == *key);
+        let told = |record: &&Record| {
+            mirror.get(&record.key).is_none_or(|mirrored| {
+                (&mirrored.value, mirrored.sync_count) != (&record.value, record.sync_count)
+            })
+        };
+        let stale = records.iter().find(told).map(|record| &record.key);
+        let gone = mirror
+            .iter()
+            .find(|(key, record)| record.value.is_some() && !stands(key));
+        let Some(key) = stale.or(gone.map(|(key, _)| key)) else {
+            return Ok(());
+        };
+        let what = format!(
+            "device {device} remembers another {} than there is",
+            key.as_str()
+        );
+        Err(self.violation(Check::MirrorsAgree, what))
+    }
+
+    /// Checks that what several devices created is one thing, and holds what all of them put into it.
+    fn check_creations(&self, state: &State) -> Checked {
+        for key in state.keys() {
+            let values: Vec<Value> = state
+                .conflicts(key)
+                .into_iter()
+                .map(|one| one.value)
+                .collect();
+            let counters = values
+                .iter()
+                .filter(|value| matches!(value, Value::Counter(_)));
+            let texts = values
+                .iter()
+                .filter(|value| matches!(value, Value::Text(_)));
+            if counters.count() > 1 || texts.count() > 1 {
+                let what = format!("{key} was created several times: {values:?}");
+                return Err(self.violation(Check::CreationsMeet, what));
+            }
+        }
+        let total = self.devices[0].dataset.counter(SHARED).unwrap_or(0);
+        match self.ledger.miscounted(total) {
+            Some(what) => Err(self.violation(Check::NoEditIsLost, what)),
+            None => Ok(()),
+        }
     }
 
     /// Compares values, conflict sets, op ids and texts with a document that forgot nothing.
@@ -160,7 +225,9 @@ impl World {
         };
         self.tally.count("comparisons with the reference");
         let (state, expected) = (self.devices[0].state(), reference.state());
-        let keys: BTreeSet<&str> = state.keys().chain(expected.keys()).collect();
+        // Whoever creates and removes something unseen removes that of all others there.
+        let keys = state.keys().chain(expected.keys());
+        let keys: BTreeSet<&str> = keys.filter(|key| *key != SHARED).collect();
         for key in keys {
             if state.conflicts(key) != expected.conflicts(key) {
                 let what = format!(

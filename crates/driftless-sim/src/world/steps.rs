@@ -5,6 +5,7 @@ use driftless::{Dataset, PutError, RefusedEdit};
 use super::{Checked, MOST_CALLS, MOST_DEVICES, World};
 use crate::check::Check;
 use crate::disk::Death;
+use crate::ledger::SHARED;
 use crate::plan::{End, Step, Story};
 
 impl World {
@@ -26,6 +27,8 @@ impl World {
                 self.edit(at(device), |dataset| edit(what, dataset))?;
             }
             Step::Mark(device) => self.mark(at(device))?,
+            Step::Count(device) => self.count(at(device))?,
+            Step::Flash(device) => self.flash(at(device))?,
             Step::Sync(device) => self.sync(at(device))?,
             Step::Cancel(device) => self.cancel(at(device)),
             Step::Network(device, is_online) => {
@@ -137,9 +140,36 @@ impl World {
         let (commit, durable) = self.devices[device].disk.commits();
         // The device may die of it, after it was acknowledged.
         if put.is_ok() {
-            self.ledger.enter(key, device, commit, commit <= durable);
+            let is_durable = commit <= durable || !self.setting.buffered;
+            self.ledger.enter(key, device, commit, is_durable);
         }
         self.edit(device, |_| put).map(drop)
+    }
+
+    /// Counts up the counter that all share.
+    fn count(&mut self, device: usize) -> Checked {
+        let counted = self.devices[device].dataset.increment(SHARED, 1);
+        let (commit, durable) = self.devices[device].disk.commits();
+        if counted.is_ok() {
+            let is_durable = commit <= durable || !self.setting.buffered;
+            self.ledger.count(device, commit, is_durable);
+        }
+        self.edit(device, |_| counted).map(drop)
+    }
+
+    /// Creates the counter that all share and removes it in the same moment, where it is not seen: nobody saw that, so
+    /// that it must cost nobody anything.
+    fn flash(&mut self, device: usize) -> Checked {
+        let dataset = self.devices[device].dataset.clone();
+        if dataset.contains_key(SHARED) {
+            return Ok(());
+        }
+        self.tally.count("creations that nobody saw");
+        let flashed = dataset.transaction(|edit| {
+            edit.increment(SHARED, 1)?;
+            edit.remove(SHARED)
+        });
+        self.edit(device, |_| flashed).map(drop)
     }
 
     fn sync(&mut self, device: usize) -> Checked {
@@ -149,7 +179,7 @@ impl World {
         }
         let dataset = self.devices[device].dataset.clone();
         let call = async move { dataset.synchronize().await };
-        self.tasks.begin(life, Box::pin(call));
+        self.tasks.begin(life, self.ledger.marks(), Box::pin(call));
         self.tally.count("syncs begun");
         self.poll()
     }
@@ -194,7 +224,7 @@ impl World {
             self.is_whole = false;
             let key = &slots[slot % slots.len()];
             self.cloud.rot(key, place, self.agenda.time());
-            self.is_unnoticed = true;
+            (self.is_unnoticed, self.was_unnoticed) = (true, true);
             self.may_be_unknown();
         }
     }
@@ -233,6 +263,8 @@ impl World {
         let dataset = self.devices[device].dataset.clone();
         self.ledger.lose(|key| dataset.contains_key(key));
         let deleted = dataset.delete();
+        // It knows no life of the dataset from now on.
+        self.devices[device].has_synced = false;
         self.tally.count("deletions on a device");
         self.edit(device, |_| deleted).map(drop)
     }
@@ -250,7 +282,7 @@ impl World {
         self.tally.count("services taken back");
         let before = self.cloud.writes();
         self.cloud.take_back(writes);
-        self.is_unnoticed = true;
+        (self.is_unnoticed, self.was_unnoticed) = (true, true);
         self.life_ended();
         // Old clients go on writing until no count of before can be mistaken for one after it.
         for number in 0..=before {
@@ -270,7 +302,16 @@ impl World {
         self.rest_if_copied()?;
         self.tally.count("clones");
         let copy = self.devices[device].disk.store().copy();
-        self.add_device(copy)
+        self.add_device(copy)?;
+        // Some copies wake up in the moment in which their originals do.
+        let clone = self.devices.len() - 1;
+        if self.setting.marks && self.draws[device].chance(0.5) {
+            for device in [device, clone] {
+                self.mark(device)?;
+                self.sync(device)?;
+            }
+        }
+        Ok(())
     }
 
     fn restore(&mut self, device: usize) -> Checked {

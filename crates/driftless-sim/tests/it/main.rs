@@ -5,6 +5,7 @@
 )]
 
 mod harness;
+mod mutants;
 mod random;
 mod scenarios;
 mod seeds;
