@@ -346,7 +346,8 @@ struct Splice {
 
 /// Returns, by position in `there`, what makes it follow the steps from `before` to `old`.
 ///
-/// What was typed goes behind the nearest element before it that is visible there too, else to the end.
+/// What was typed goes behind the nearest element before it that is visible there too, else to the end. Only elements that
+/// were listed are known to be the same there: a copy of a store gave the ids of the others to something else.
 fn splices(
     old: &Sequence,
     before: &Sequence,
@@ -358,6 +359,7 @@ fn splices(
     let index: BTreeMap<OpId, usize> = visible
         .iter()
         .enumerate()
+        .filter(|(_, (id, _))| listed.has_seen(*id))
         .map(|(at, (id, _))| (*id, at))
         .collect();
     let related = old.runs().any(|run| index.contains_key(&run.start));

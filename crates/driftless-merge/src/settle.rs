@@ -47,10 +47,11 @@ impl Replica {
         if mutant!(CountAlwaysAdvanced) {
             self.row.count = newest.unwrap_or(self.row.count);
         }
-        session.summary.repaired |= self
-            .stored
-            .as_ref()
-            .is_some_and(|stored| stored.needs_repair());
+        // Where nothing stands in a life that is known, all slots were removed.
+        session.summary.repaired |= match &self.stored {
+            Some(stored) => stored.needs_repair(),
+            None => self.row.lineage.is_some(),
+        };
         if session.summary.repaired {
             branch!(Repaired);
         }

@@ -12,8 +12,8 @@ use driftless_server::{
 };
 use driftless_wire::{
     ApiError, DatasetName, DeleteDatasetRequest, ERROR_TYPE_HEADER, IdentityId, IdentityPoolId,
-    ListRecordsRequest, ListRecordsResponse, Op, Record, RecordKey, RecordPatch, Request, Response,
-    SyncCount, Timestamp, UpdateRecordsRequest,
+    ListDatasetsRequest, ListRecordsRequest, ListRecordsResponse, Op, Record, RecordKey,
+    RecordPatch, Request, Response, SyncCount, Timestamp, UpdateRecordsRequest,
 };
 
 /// The one identity pool of a world.
@@ -168,6 +168,21 @@ impl Cloud {
         };
         // One that no longer fits is refused, which an old client would only report.
         drop(self.ask(Request::UpdateRecords(request), now));
+    }
+
+    /// Returns the names of the identity's datasets.
+    pub(crate) fn datasets(&self, now: Timestamp) -> Vec<DatasetName> {
+        let request = Request::ListDatasets(ListDatasetsRequest {
+            identity_pool_id: pool(),
+            identity_id: identity(),
+            next_token: None,
+            max_results: None,
+        });
+        let Ok(Response::ListDatasets(page)) = self.ask(request, now) else {
+            unreachable!("a list of datasets is never refused");
+        };
+        let datasets = page.datasets.into_iter();
+        datasets.map(|dataset| dataset.dataset_name).collect()
     }
 
     /// Returns the keys of the reserved records that have a value.

@@ -8,7 +8,8 @@ use driftless::transport::{
     BoxFuture, Credentials, CredentialsError, CredentialsProvider, Endpoint, HyperTransport,
 };
 use driftless::{
-    Change, Changes, Client, Dataset, DatasetError, Durability, Limits, Value, document::State,
+    Change, Changes, Client, Dataset, DatasetError, Durability, IdentityId, Limits, Value,
+    document::State,
 };
 use driftless_document::Edit;
 use driftless_store::MemoryStore;
@@ -25,6 +26,8 @@ pub(crate) struct Make {
     pub(crate) agenda: Arc<Agenda>,
     pub(crate) limits: Limits,
     pub(crate) durability: Durability,
+    /// Whose data the process opens.
+    pub(crate) identity: Option<IdentityId>,
     pub(crate) skew: i64,
 }
 
@@ -77,9 +80,12 @@ impl Device {
         });
         let notes = Arc::new(Notes::default());
         let transport = transport(&outside, draw)?;
-        let client = Client::with_store(Arc::clone(&disk) as Arc<_>)
-            .pool(cloud::pool())
-            .identity(cloud::identity())
+        let builder = Client::with_store(Arc::clone(&disk) as Arc<_>).pool(cloud::pool());
+        let builder = match &make.identity {
+            Some(identity) => builder.identity(identity.clone()),
+            None => builder,
+        };
+        let client = builder
             .transport(Arc::new(transport))
             .clock(Arc::clone(&outside) as Arc<_>)
             .timer(Arc::clone(&outside) as Arc<_>)

@@ -68,4 +68,4 @@ pub use plan::{End, Plan, Setting, Shape, Step, Story};
 pub use run::{Verdict, run, run_with};
 pub use shrink::shrink;
 pub use tally::Tally;
-pub use world::World;
+pub use world::{Stop, World};

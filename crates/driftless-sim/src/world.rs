@@ -4,6 +4,8 @@
 //! woke is polled, and what must be true at every moment is checked. Everything random comes from
 //! the seed, so that the same plan gives the same trace.
 
+mod door;
+mod hands;
 mod network;
 mod quiet;
 mod steps;
@@ -17,13 +19,16 @@ use driftless_store::MemoryStore;
 
 use crate::agenda::{Agenda, Event, Life};
 use crate::check::{Check, Violation};
-use crate::cloud::Cloud;
+use crate::cloud::{self, Cloud};
 use crate::device::{Device, Make, Start};
 use crate::draw::Draw;
 use crate::ledger::Ledger;
 use crate::plan::{End, Setting, Story};
 use crate::tally::Tally;
 use crate::tasks::Tasks;
+
+use door::Door;
+pub use door::Stop;
 
 /// The most devices of a world, copies included.
 const MOST_DEVICES: usize = 50;
@@ -39,6 +44,7 @@ pub struct World {
     cloud: Cloud,
     devices: Vec<Device>,
     tasks: Tasks,
+    door: Door,
     ledger: Ledger,
     /// What has happened so far.
     tally: Tally,
@@ -94,6 +100,7 @@ impl World {
             cloud: Cloud::new(),
             devices: Vec::new(),
             tasks: Tasks::default(),
+            door: Door::default(),
             ledger: Ledger::new(setting.story == Story::Plain),
             tally: Tally::default(),
             trace: Trace::default(),
@@ -175,6 +182,7 @@ impl World {
             } else {
                 Durability::Disk
             },
+            identity: Some(cloud::identity()),
             skew: self.setting.skews.get(device).copied().unwrap_or_default(),
         };
         let draw = Draw::new(self.setting.seed, &format!("device {device}"));
@@ -284,13 +292,17 @@ impl World {
 
     fn collect(&mut self, device: usize) {
         let Device {
+            make,
             disk,
             notes,
             buffered,
             ..
         } = &mut self.devices[device];
         let (last, durable) = disk.commits();
-        buffered.extend(notes.take().into_iter().map(|edit| (last, edit)));
+        let edits = notes.take().into_iter();
+        // What others do on the device is theirs.
+        let edits = edits.filter(|_| make.identity == Some(cloud::identity()));
+        buffered.extend(edits.map(|edit| (last, edit)));
         if buffered
             .first()
             .is_some_and(|(commit, _)| *commit <= durable)

@@ -252,6 +252,7 @@ fn removed_slots_are_repaired_in_the_same_life() {
     world.answer(1, Fault::Nothing);
     world.answer(1, Fault::Nothing);
     world.sync(0);
+    assert!(world.summary(0).repaired);
     world.finish(1);
     assert_eq!(world.devices[1].replica.lineage(), lineage);
     check(&mut world, &["count", "mine", "shared"]);
@@ -390,6 +391,23 @@ fn copies_of_a_store_part_and_keep_their_edits() {
         world.devices[0].replica.document().counter("count"),
         Some(3)
     );
+}
+
+/// Both copies give the same ids to what they type; the second one must not take the first one's letters for its own.
+#[test]
+fn what_two_copies_typed_under_the_same_ids_is_all_there() {
+    let mut world = two();
+    world.write(0, "text", "shared ");
+    world.sync(0);
+    let disk = world.devices[0].disk.clone();
+    world.join_device(disk.clone());
+    world.join_device(disk);
+    world.write(2, "text", "one ");
+    world.sync(2);
+    world.write(3, "text", "two ");
+    check(&mut world, &["shared", "text"]);
+    let text = world.devices[0].replica.document().text("text");
+    assert_eq!(text.as_deref(), Some("two one shared "));
 }
 
 #[test]

@@ -99,6 +99,10 @@ impl World {
 
     /// A request arrives at the service.
     pub(super) fn arrive(&mut self, arrival: Arrival) -> Checked {
+        let Some(arrival) = self.hold_request(arrival) else {
+            return Ok(());
+        };
+        let is_held = self.holds_answer(&arrival);
         let device = arrival.from.device;
         let is_deletion = arrival.request.method() == http::Method::DELETE;
         let writes = self.cloud.writes();
@@ -116,6 +120,10 @@ impl World {
             self.check_stored(device)?;
         }
         if let Some(reply) = reply {
+            if is_held {
+                self.hold_answer(device, reply, carried);
+                return Ok(());
+            }
             let way = if matches!(carried, Err(ExchangeError::TimedOut { .. })) {
                 PATIENCE
             } else {
@@ -263,7 +271,7 @@ impl World {
     }
 }
 
-fn timed_out() -> ExchangeError {
+pub(super) fn timed_out() -> ExchangeError {
     ExchangeError::TimedOut {
         after: Duration::from_millis(PATIENCE.unsigned_abs()),
     }

@@ -44,6 +44,7 @@ impl World {
         self.note(format_args!("quiet"));
         self.step += 1;
         self.is_quiet = false;
+        self.open_the_door();
         while let Some(event) = self.agenda.next(i64::MAX) {
             self.happen(event)?;
         }

@@ -253,7 +253,7 @@ impl World {
 
     /// Slots were damaged: a device that has never seen what they held begins another life, if it is
     /// the first to come.
-    fn may_be_unknown(&mut self) {
+    pub(super) fn may_be_unknown(&mut self) {
         if !self.devices.iter().all(|device| device.has_synced) {
             self.ledger.lose_published();
         }
