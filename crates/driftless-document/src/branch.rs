@@ -1,6 +1,6 @@
 //! Which decisions of the engine were ever taken: what no simulated world reaches is not checked by any.
 //!
-//! Like [`mutant`](crate::mutant), it is only there in a build with `--cfg driftless_mutants`; `branch!(Name);` is nothing in
+//! Like `mutant.rs`, it is only there in a build with `--cfg driftless_mutants`; `branch!(Name);` is nothing in
 //! any other.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -342,7 +342,8 @@ impl World {
 
     /// Checks that the marks that a device had before a call are at the service after it.
     fn check_synced(&mut self, device: usize, marks: usize, report: &Report) -> Checked {
-        let is_told = self.is_whole && self.setting.story != Story::Copies;
+        // A push onto another service than was listed may be taken there for one of its own.
+        let is_told = self.is_whole && !self.is_unnoticed && self.setting.story != Story::Copies;
         let is_full = matches!(report.outcome, Outcome::Full(_));
         if !is_told || is_full || !self.draws[device].chance(0.3) {
             return Ok(());
