@@ -51,6 +51,10 @@ named! {
         OtherLife,
         /// Another life is stored, which was compacted out of the known one.
         CompactedLife,
+        /// What is stored was compacted by this device.
+        Compacted,
+        /// Only head of a compacted life came to stand.
+        CompactedInVain,
         /// What is stored was written by a copy of this store.
         AdoptedAsCopy,
         /// What is stored is what was known.
@@ -91,8 +95,6 @@ named! {
         NothingToPush,
         /// What is joined does not fit.
         Full,
-        /// Pushed head alone.
-        PushedHead,
         /// Pushed a log.
         PushedLog,
         /// Pushed a log, and folded those before into a run.
@@ -121,8 +123,6 @@ named! {
         Repaired,
         /// A session was dropped for the next one, or for a deletion.
         SessionAbandoned,
-        /// An answer came that nobody waited for.
-        AnswerIgnored,
         /// A base was built.
         BaseBeside,
         /// A base was written upon the one that stands.

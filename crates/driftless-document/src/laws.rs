@@ -316,6 +316,40 @@ fn check_incremental(documents: &mut [AutoCommit]) -> TestCaseResult {
     Ok(())
 }
 
+/// What is compacted shows the same, reads back, and holds nothing of the past.
+fn check_compaction(documents: &mut [AutoCommit]) -> TestCaseResult {
+    let state = State::of(&changes(&mut merged(documents)));
+    let compacted = state.compacted(actor(99)).unwrap();
+    prop_assert_eq!(shown(&compacted), shown(&state));
+    prop_assert_eq!(&State::of(&emit(&compacted)), &compacted);
+    build(emit(&compacted));
+    let dead = |state: &State| state.population().dead;
+    let sets = compacted
+        .objects
+        .values()
+        .map(|object| match &object.items {
+            crate::state::Items::Sequence(_, sequence) => sequence.sets.len(),
+            crate::state::Items::Map(..) => 0,
+        });
+    prop_assert!(dead(&compacted) <= sets.sum());
+    prop_assert!(compacted.clock().len() <= state.clock().len() + 1);
+    // What lives keeps its ids, so that compacting again finds nothing to do but to add totals up anew.
+    let again = compacted.compacted(actor(98)).unwrap();
+    prop_assert_eq!(again.population(), compacted.population());
+    Ok(())
+}
+
+/// Every conflict value without its id, and the order of elements.
+fn shown(state: &State) -> Vec<Vec<crate::value::Value>> {
+    let conflicts = |key| {
+        state
+            .conflicts(key)
+            .into_iter()
+            .map(|conflict| conflict.value)
+    };
+    state.keys().map(|key| conflicts(key).collect()).collect()
+}
+
 pub(crate) fn histories(longest: usize) -> impl Strategy<Value = (Vec<Step>, u8)> {
     (prop::collection::vec(any::<Step>(), 1..longest), 3_u8..=5)
 }
@@ -336,6 +370,12 @@ proptest! {
     #[test]
     fn join_is_the_merge((steps, count) in histories(120)) {
         check_joins(&mut play(&steps, count))?;
+    }
+
+    /// A compacted state shows what the state shows.
+    #[test]
+    fn compacted_state_shows_the_same((steps, count) in histories(120)) {
+        check_compaction(&mut play(&steps, count))?;
     }
 
     /// An automerge document that follows joins change by change equals one that is rebuilt from the state.

@@ -37,6 +37,7 @@
 //! | `state.rs`, `sequence.rs`, `run.rs` | the state; lists and texts in it |
 //! | `join.rs`, `diff.rs`, `overlay.rs` | two states into one, and what one has over another |
 //! | `apply.rs`, `contradict.rs` | the gate for what others wrote |
+//! | `compact.rs` | a state without what only its past needs |
 //! | `emit.rs`, `history.rs` | a state as automerge changes, and back |
 //! | `live.rs`, `ops.rs` | the automerge document, kept in step with the state |
 //! | `reference.rs` | a document that never forgets, to compare with |
@@ -53,6 +54,7 @@
 mod apply;
 #[doc(hidden)]
 pub mod branch;
+mod compact;
 mod conflict;
 mod contradict;
 mod diff;

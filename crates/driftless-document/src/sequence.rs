@@ -191,10 +191,10 @@ impl Sequence {
 
 /// Where the pieces of each run were cut before: they come in ascending order, so that each character is passed once.
 #[derive(Default)]
-struct Cuts<'a>(BTreeMap<OpId, Slice<'a>>);
+pub(crate) struct Cuts<'a>(BTreeMap<OpId, Slice<'a>>);
 
 impl<'a> Cuts<'a> {
-    fn piece(&mut self, run: &'a Run, from: u32, len: u32) -> Slice<'a> {
+    pub(crate) fn piece(&mut self, run: &'a Run, from: u32, len: u32) -> Slice<'a> {
         let start = run.start;
         let rest = self.0.remove(&start).unwrap_or_else(|| Slice::whole(run));
         let (_, rest) = rest.split(start.counter + from - rest.span().start.counter);

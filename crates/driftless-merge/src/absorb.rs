@@ -13,7 +13,7 @@ use driftless_wire::Timestamp;
 use crate::commit::{Commit, Durability};
 use crate::list::List;
 use crate::replica::Replica;
-use crate::session::{Output, Session, SessionError};
+use crate::session::{Compaction, Output, Session, SessionError};
 
 /// Room for edits on top of what is joined.
 const COUNTER_LIMIT: u32 = MAX_COUNTER - (1 << 25);
@@ -32,9 +32,10 @@ impl Replica {
             return self.fail(SessionError::Exhausted);
         }
         if self.is_to_go(stored.as_ref()) {
-            return self.ask_delete(session);
+            return self.ask_deletion(session);
         }
         let before = self.row.clone();
+        let stored = self.without_vain_compaction(stored);
         if !self.row.deleting.is_empty() {
             branch!(DeletionFoundDone);
             // It is gone already, perhaps by a request of ours whose answer was lost; what stands there is another life.
@@ -64,16 +65,40 @@ impl Replica {
         if commit != Commit::new(self.key.clone()) || self.row != before {
             self.keep(commit, Durability::Buffered);
         }
-        if let Some(Absorbed { changed, edit, .. }) = absorbed {
-            session.summary.changed_here.extend(changed.iter().cloned());
-            if !changed.is_empty() {
-                self.outputs.push_back(Output::Changed(changed));
-            }
-            if !edit.is_empty() {
-                self.outputs.push_back(Output::Rewrote(edit));
-            }
+        if let Some(absorbed) = absorbed {
+            self.tell(&mut session, absorbed);
         }
         self.offer(session, now);
+    }
+
+    /// Says what looks different now, after it is durable.
+    pub(crate) fn tell(&mut self, session: &mut Session, absorbed: Absorbed) {
+        let Absorbed { changed, edit, .. } = absorbed;
+        session.summary.changed_here.extend(changed.iter().cloned());
+        if !changed.is_empty() {
+            self.outputs.push_back(Output::Changed(changed));
+        }
+        if !edit.is_empty() {
+            self.outputs.push_back(Output::Rewrote(edit));
+        }
+    }
+
+    /// Passes over a life that was to begin by compaction and never did: only its head came to stand, and of the life before
+    /// nothing can be read either. Then that one is damaged, and whoever knows more of it brings it back.
+    fn without_vain_compaction(&mut self, stored: Option<Stored>) -> Option<Stored> {
+        let stored = stored?;
+        let head = stored.head().filter(|head| {
+            stored.tip().is_none() && head.lineage == stored.lineage() && head.sequence == 0
+        });
+        let before = head.and_then(|head| head.predecessor);
+        let is_ours =
+            before.is_some() && self.row.lineage.is_none_or(|known| Some(known) == before);
+        if !is_ours {
+            return Some(stored);
+        }
+        branch!(CompactedInVain);
+        self.row.lineage = before;
+        None
     }
 
     /// Joins or adopts what is stored; `None` if there is nothing to take in.
@@ -104,6 +129,10 @@ impl Replica {
         if known.is_some_and(|known| known != stored.lineage()) {
             session.summary.began_anew = true;
             let follows = stored.head().is_some_and(|head| head.predecessor == known);
+            if session.compaction == Compaction::Sent(stored.lineage()) {
+                session.compaction = Compaction::No;
+                session.summary.compacted = true;
+            }
             let carry = if follows {
                 branch!(CompactedLife);
                 Carry::Everything
@@ -146,7 +175,13 @@ impl Replica {
         (!is_nothing).then_some(absorbed)
     }
 
-    fn adopt(&mut self, session: &mut Session, state: State, carry: Carry, time: i64) -> Absorbed {
+    pub(crate) fn adopt(
+        &mut self,
+        session: &mut Session,
+        state: State,
+        carry: Carry,
+        time: i64,
+    ) -> Absorbed {
         let actor = session.actor();
         let mut listed = self.listed().clone();
         if mutant!(DeletionTakesUnsynced) {
@@ -238,7 +273,7 @@ impl Replica {
     }
 
     /// Adds what was taken in to a commit.
-    fn add_to(&mut self, commit: &mut Commit, mut clock: Clock, absorbed: &Absorbed) {
+    pub(crate) fn add_to(&mut self, commit: &mut Commit, mut clock: Clock, absorbed: &Absorbed) {
         let Some(delta) = &absorbed.delta else {
             let snapshot = self.snapshot();
             self.room.restart(snapshot.state.len());

@@ -36,6 +36,15 @@ impl Replica {
         commit
     }
 
+    /// Asks the service to delete what is stored.
+    ///
+    /// That the deletion is pending is on disk before: what was not synchronized would come back after a loss of power,
+    /// and nobody would know that it was to go.
+    pub(crate) fn ask_deletion(&mut self, session: Session) {
+        self.keep(Commit::new(self.key.clone()), Durability::Disk);
+        self.ask_delete(session);
+    }
+
     /// Tells whether what is stored is a life that is to be deleted.
     pub(crate) fn is_to_go(&self, stored: Option<&Stored>) -> bool {
         stored.is_some_and(|stored| self.row.deleting.contains(&stored.lineage()))

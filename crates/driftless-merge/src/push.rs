@@ -11,7 +11,9 @@ use driftless_wire::{
 use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::row::Sent;
-use crate::session::{Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Session, SessionError};
+use crate::session::{
+    Compaction, Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Session, SessionError,
+};
 
 /// The first wait after a lost race; a push takes about as long.
 const CONFLICT_WAIT: Duration = Duration::from_millis(100);
@@ -22,6 +24,12 @@ const UNKNOWN_WAIT: Duration = Duration::from_millis(500);
 impl Replica {
     /// Pushes what the service lacks, or ends the session if that is nothing.
     pub(crate) fn offer(&mut self, mut session: Session, now: Timestamp) {
+        let Some(token) = session.token.take() else {
+            return self.fail(SessionError::Answer("a list came without a session token"));
+        };
+        if let Some(push) = self.plan_compaction(&mut session) {
+            return self.push(session, now, token, push);
+        }
         let state = self.document.state();
         let is_done = match &self.stored {
             Some(stored) => {
@@ -33,9 +41,6 @@ impl Replica {
             branch!(NothingToPush);
             return self.finish(session);
         }
-        let Some(token) = session.token.take() else {
-            return self.fail(SessionError::Answer("a list came without a session token"));
-        };
         match self.plan(&mut session) {
             Ok(push) => self.push(session, now, token, push),
             // The one way in which a plan fails today is that the state does not fit.
@@ -47,7 +52,62 @@ impl Replica {
         }
     }
 
+    /// Plans the push that writes what is stored anew without its past, if that is wanted and anything would go.
+    ///
+    /// It brings nothing else: what is not synchronized is written again onto the new life, as on every other device, so that
+    /// a push in doubt says nothing about it. Damage is repaired first.
+    fn plan_compaction(&mut self, session: &mut Session) -> Option<Push> {
+        let is_listed = self.listed_beyond.is_none();
+        let stored = self
+            .stored
+            .clone()
+            .filter(|stored| is_listed && !stored.needs_repair())?;
+        if session.compaction == Compaction::No {
+            return None;
+        }
+        session.compaction = Compaction::No;
+        let state = stored.state();
+        let compacted = state.compacted(session.actor())?;
+        let is_less = compacted.population() != state.population()
+            || compacted.clock().len() < state.clock().len();
+        let lineage = session.lineage();
+        let life = Life::Begun {
+            lineage,
+            predecessor: Some(stored.lineage()),
+            over: Some(&stored),
+        };
+        let push = is_less
+            .then(|| self.plan_life(session, life, &compacted))?
+            .ok()?;
+        session.compaction = Compaction::Sent(lineage);
+        Some(push)
+    }
+
     fn plan(&self, session: &mut Session) -> Result<Push, PlanError> {
+        let life = match &self.stored {
+            Some(stored) => Life::Continued(stored),
+            // Slots that were all removed are repaired: the same life, so that devices that know more bring it back.
+            None => {
+                // A first push in doubt has begun the same life, if it stands.
+                let sent = self.row.sent.last().map(|sent| sent.lineage);
+                let known = self.row.lineage.or(sent);
+                let lineage = known.unwrap_or_else(|| session.lineage());
+                Life::Begun {
+                    lineage,
+                    predecessor: None,
+                    over: None,
+                }
+            }
+        };
+        self.plan_life(session, life, self.document.state())
+    }
+
+    fn plan_life(
+        &self,
+        session: &Session,
+        life: Life<'_>,
+        state: &State,
+    ) -> Result<Push, PlanError> {
         let reserved = self
             .mirror
             .iter()
@@ -69,27 +129,20 @@ impl Replica {
                 .and_then(Stored::head)
                 .is_some_and(|head| head.plain),
         };
-        let life = match &self.stored {
-            Some(stored) => Life::Continued(stored),
-            // Slots that were all removed are repaired: the same life, so that devices that know more bring it back.
-            None => {
-                let lineage = self.row.lineage.unwrap_or_else(|| session.lineage());
-                Life::Begun {
-                    lineage,
-                    predecessor: None,
-                    over: None,
-                }
-            }
-        };
-        driftless_record::plan(life, self.document.state(), &standing, &self.limits)
+        driftless_record::plan(life, state, &standing, &self.limits)
     }
 
     fn push(&mut self, session: Session, now: Timestamp, token: SyncSessionToken, push: Push) {
+        let compacts = session.compaction == Compaction::Sent(push.stored.lineage());
         let empty = State::new();
         let before = self.stored.as_ref().map_or(&empty, Stored::state);
-        let delta = self.document.state().diff(before);
-        let keys = self.document.state().changed_keys(&delta);
-        let counter = self.document.state().seen_from(self.row.actor);
+        // Whoever compacts pushes no edits.
+        let pushed = match compacts {
+            true => before,
+            false => self.document.state(),
+        };
+        let keys = pushed.changed_keys(&pushed.diff(before));
+        let counter = pushed.seen_from(self.row.actor);
         // A push without new ids of ours could not be told from its absence, so that it proves nothing seen.
         let made = if counter > self.row.own {
             self.made_since(before)
@@ -100,14 +153,17 @@ impl Replica {
             branch!(PushedCreation);
         }
         match push.wrote {
-            Wrote::Head => branch!(PushedHead),
+            // Only whoever retires plain records writes head alone.
+            Wrote::Head => {}
             Wrote::Log => branch!(PushedLog),
             Wrote::Fold => branch!(PushedFold),
             Wrote::Run => branch!(PushedRun),
             Wrote::Base => branch!(PushedBase),
         }
         // One more of what may stand already; a refusal strikes out one of the two.
-        self.row.sent.dedup_by_key(|sent| sent.counter);
+        self.row
+            .sent
+            .dedup_by_key(|sent| (sent.counter, sent.lineage));
         self.row.sent.push(Sent {
             counter,
             lineage: push.stored.lineage(),
@@ -139,6 +195,7 @@ impl Replica {
                 patches,
                 stored,
                 wrote,
+                compacts,
                 keys,
             },
         );
@@ -177,11 +234,12 @@ impl Replica {
     pub(crate) fn on_updated(
         &mut self,
         mut session: Session,
+        now: Timestamp,
         in_flight: InFlight,
         answer: Result<UpdateRecordsResponse, Failure>,
     ) {
         match answer {
-            Ok(answer) => self.settle(session, in_flight, answer),
+            Ok(answer) => self.settle(session, now, in_flight, answer),
             Err(Failure::Conflict) if mutant!(ConflictIsSuccess) => {
                 self.stored = Some(in_flight.stored);
                 self.finish(session);

@@ -4,7 +4,7 @@
 //! what was measured last and what came since, and measured again only when the bound says that it might not fit.
 
 use driftless_document::{Clock, State};
-use driftless_record::{Limits, size_of_state};
+use driftless_record::{Limits, past_of_state, size_of_state};
 
 /// Characters that a byte takes as text, in hundredths, and a little for the frames.
 const TEXT_PERCENT: usize = 126;
@@ -29,6 +29,10 @@ pub(crate) struct Room {
 pub struct Size {
     /// Characters that the live data take as one fresh base, plain records included; what stands at the service may be more.
     pub live: usize,
+    /// What of it is for elements of lists and texts that are deleted; compacting gives it back.
+    pub dead: usize,
+    /// What of it is for the clock; compacting gives back what belongs to authors of whom nothing lives.
+    pub clock: usize,
     /// Above this, edits that grow are refused: 85 % of the dataset's limit.
     pub refused_above: usize,
     /// Above this, an app should tell: 70 % of the dataset's limit.
@@ -73,8 +77,11 @@ impl Room {
     /// Measures what is taken.
     pub(crate) fn size(&self, state: &State, limits: &Limits) -> Size {
         let encoded = driftless_record::encode(&state.diff(&State::new()), &Clock::new());
+        let past = past_of_state(state);
         Size {
             live: size_of_state(state) + self.beside,
+            dead: past.dead,
+            clock: past.clock,
             refused_above: limits.live_bytes(),
             warned_above: limits.warn_bytes(),
             inflated: encoded.len(),
@@ -91,10 +98,11 @@ impl Room {
         if fits(self.text.saturating_add(self.beside), self.inflated) {
             return None;
         }
-        let size = self.size(state, limits);
-        self.text = size.live - self.beside;
-        self.inflated = size.inflated;
-        (!fits(size.live, size.inflated)).then_some(size)
+        let delta = state.diff(&State::new());
+        self.text = size_of_state(state);
+        self.inflated = driftless_record::encode(&delta, &Clock::new()).len();
+        let is_refused = !fits(self.text.saturating_add(self.beside), self.inflated);
+        is_refused.then(|| self.size(state, limits))
     }
 }
 

@@ -39,6 +39,9 @@ pub enum Input {
     ///
     /// The seed must be fresh and random: authors and lineages are drawn from it.
     Begin([u8; 32]),
+    /// Begins a session that also writes what is stored anew, under a new lineage, without what only its past needs:
+    /// see [`State::compacted`](driftless_document::State::compacted). The seed is as for [`Input::Begin`].
+    Compact([u8; 32]),
     /// The answer to [`Output::List`].
     Listed(Result<ListRecordsResponse, Failure>),
     /// The answer to [`Output::Update`].
@@ -106,6 +109,8 @@ pub struct Summary {
     pub repaired: bool,
     /// What was deleted here is deleted at the service now, by this session or by somebody before it.
     pub deleted: bool,
+    /// What is stored was written anew, without dead elements and old authors.
+    pub compacted: bool,
     /// The joined state does not fit: it is durable here and readable, nothing was pushed.
     pub full: Option<Size>,
 }
@@ -146,7 +151,19 @@ pub(crate) struct Session {
     pub(crate) token: Option<SyncSessionToken>,
     /// The DatasetSyncCount of the last whole list.
     pub(crate) listed: SyncCount,
+    pub(crate) compaction: Compaction,
     pub(crate) summary: Summary,
+}
+
+/// Whether a session writes what is stored anew.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Compaction {
+    /// Nobody asked, or it is done.
+    No,
+    /// It shall be written anew.
+    Wanted,
+    /// A push did it, under this lineage, and may stand.
+    Sent(Lineage),
 }
 
 /// What a session waits for.
@@ -176,6 +193,8 @@ pub(crate) struct InFlight {
     /// What the records hold once the push stands.
     pub(crate) stored: Stored,
     pub(crate) wrote: Wrote,
+    /// Whether it writes what was stored anew without its past.
+    pub(crate) compacts: bool,
     /// The keys that look different then.
     pub(crate) keys: BTreeSet<String>,
 }
@@ -221,16 +240,18 @@ impl Replica {
     /// An answer of another kind than the session waits for is ignored. Whoever abandons a session keeps its later answers
     /// from the next one, which could not tell them from its own.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
-        if let Input::Begin(seed) = input {
-            return self.begin(seed);
-        }
+        let input = match input {
+            Input::Begin(seed) => return self.begin(seed, Compaction::No),
+            Input::Compact(seed) => return self.begin(seed, Compaction::Wanted),
+            input => input,
+        };
         let Some(mut session) = self.session.take() else {
             return;
         };
         match (std::mem::take(&mut session.phase), input) {
             (Phase::Listing, Input::Listed(answer)) => self.on_listed(session, now, answer),
             (Phase::Updating(in_flight), Input::Updated(answer)) => {
-                self.on_updated(session, *in_flight, answer);
+                self.on_updated(session, now, *in_flight, answer);
             }
             (Phase::Deleting, Input::Deleted(answer)) => self.on_deleted(session, answer),
             (Phase::Waiting, Input::Waited) => {
@@ -242,10 +263,7 @@ impl Replica {
                 };
                 self.list(session, since);
             }
-            (phase, _) => {
-                branch!(AnswerIgnored);
-                self.session = Some(Session { phase, ..session });
-            }
+            (phase, _) => self.session = Some(Session { phase, ..session }),
         }
     }
 
@@ -264,7 +282,7 @@ impl Replica {
         self.outputs.clear();
     }
 
-    fn begin(&mut self, seed: [u8; 32]) {
+    fn begin(&mut self, seed: [u8; 32], compaction: Compaction) {
         self.abandon();
         let Some(identity) = self.identity().cloned() else {
             self.outputs
@@ -280,6 +298,7 @@ impl Replica {
             relists: 0,
             token: None,
             listed: SyncCount::ZERO,
+            compaction,
             summary: Summary::default(),
         };
         // While a deletion is pending, the count is 0.

@@ -3,18 +3,19 @@
 //! A Lambda may have changed what was sent, or other records [COGNITO trap 17]. The count only advances if it rose by one: a
 //! higher one means that another device's push lies between, which must still be listed [trap 2].
 
-use driftless_document::{branch, mutant};
+use driftless_document::{Absorbed, Carry, Clock, State, branch, mutant};
 use driftless_record::is_reserved;
-use driftless_wire::{RecordKey, UpdateRecordsResponse};
+use driftless_wire::{RecordKey, Timestamp, UpdateRecordsResponse};
 
 use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
-use crate::session::{InFlight, Session};
+use crate::session::{Compaction, InFlight, Session};
 
 impl Replica {
     pub(crate) fn settle(
         &mut self,
         mut session: Session,
+        now: Timestamp,
         in_flight: InFlight,
         answer: UpdateRecordsResponse,
     ) {
@@ -64,9 +65,39 @@ impl Replica {
             .max(in_flight.stored.state().seen_from(self.row.actor));
         self.row.sent.clear();
         self.row.listed.clear();
+        let begun = in_flight.compacts.then(|| {
+            let compacted = in_flight.stored.state().clone();
+            self.begin_compacted(&mut session, now, compacted, &mut commit)
+        });
         self.stored = Some(in_flight.stored);
         self.listed_beyond = None;
         self.keep(commit, Durability::Buffered);
+        if let Some(begun) = begun {
+            self.tell(&mut session, begun);
+        }
+        // What was not synchronized is pushed onto the compacted life, and a life that was repaired is compacted then.
+        if session.compaction == Compaction::Wanted
+            || (session.summary.compacted && self.has_unsynced())
+        {
+            let since = self.row.count;
+            return self.list(session, since);
+        }
         self.finish(session);
+    }
+
+    /// Goes on with what was compacted out of the listed state, and writes what that lacked again.
+    fn begin_compacted(
+        &mut self,
+        session: &mut Session,
+        now: Timestamp,
+        compacted: State,
+        commit: &mut Commit,
+    ) -> Absorbed {
+        branch!(Compacted);
+        session.compaction = Compaction::No;
+        session.summary.compacted = true;
+        let begun = self.adopt(session, compacted, Carry::Everything, now.as_millis());
+        self.add_to(commit, Clock::new(), &begun);
+        begun
     }
 }

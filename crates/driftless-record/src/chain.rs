@@ -16,6 +16,7 @@ use driftless_document::{Clock, MAX_COUNTER, State, branch, mutant};
 use crate::codec::{self, DecodeError};
 use crate::frame::{Frame, Kind, inflate};
 use crate::frames::{Frames, Placed, whole};
+use crate::head::Head;
 use crate::limits::Limits;
 use crate::lineage::{Checksum, Lineage};
 use crate::slots::Slot;
@@ -166,7 +167,7 @@ impl<'a> Reading<'a> {
             .filter_map(|((generation, _), parts)| self.walk(*generation, parts))
             .collect();
         // The base that head names counts first, else the highest.
-        let named = self.frames.head.map(|head| head.generation);
+        let named = self.head().map(|head| head.generation);
         walks.sort_by_key(|walk| {
             std::cmp::Reverse((named == Some(walk.base.generation), walk.base.generation))
         });
@@ -185,6 +186,11 @@ impl<'a> Reading<'a> {
         Ok(self.joined(readable))
     }
 
+    /// Returns head, unless it is of a lineage that has not begun.
+    fn head(&self) -> Option<Head> {
+        self.frames.head.filter(|head| head.lineage == self.lineage)
+    }
+
     /// Tells whether it is known already that a chain's state is part of the main one.
     fn includes(&self, main: &Walk<'_>, other: &Walk<'_>) -> bool {
         let known = self
@@ -196,7 +202,7 @@ impl<'a> Reading<'a> {
     }
 
     fn joined(&self, readable: Vec<(Walk<'a>, Option<Decoded>)>) -> Stored {
-        let head = self.frames.head;
+        let head = self.head();
         let highest = self
             .frames
             .bases

@@ -90,6 +90,8 @@ impl Frames {
     }
 
     /// Returns the lineage that stands: head's, else that of the highest complete base, else of the highest that begins.
+    ///
+    /// A compacted lineage of which no base is complete has not begun, while one of its predecessor is.
     pub(crate) fn lineage(&self) -> Option<Lineage> {
         let highest = |is: &dyn Fn(&BTreeMap<u8, Placed>) -> bool| {
             self.bases
@@ -98,8 +100,16 @@ impl Frames {
                 .find(|(_, parts)| is(parts))
                 .map(|((_, lineage), _)| *lineage)
         };
+        let is_whole = |lineage: Lineage| {
+            let mut bases = self.bases.iter();
+            bases.any(|((_, of), parts)| *of == lineage && whole(parts).is_some())
+        };
+        let of_head = |head: Head| match head.predecessor {
+            Some(before) if !is_whole(head.lineage) && is_whole(before) => before,
+            _ => head.lineage,
+        };
         self.head
-            .map(|head| head.lineage)
+            .map(of_head)
             .or_else(|| highest(&|parts| whole(parts).is_some()))
             .or_else(|| {
                 highest(&|parts| parts.get(&0).is_some_and(|part| part.frame.follows(None)))

@@ -53,6 +53,6 @@ pub use frame::{Frame, FrameError, Kind, Z85Error};
 pub use head::Head;
 pub use limits::Limits;
 pub use lineage::{Checksum, Lineage};
-pub use size::size_of_state;
+pub use size::{Past, past_of_state, size_of_state};
 pub use slots::{LOG_SLOTS, RESERVED_PREFIX, RUN_SLOTS, is_reserved};
 pub use stored::Stored;

@@ -257,6 +257,22 @@ impl Dataset {
         crate::driver::synchronize(&self.shared, &self.slot).await
     }
 
+    /// Synchronizes, and writes what is stored anew without what only its past needs: deleted elements
+    /// of texts and lists, and authors of whom nothing lives. [`Size`] tells what that takes.
+    ///
+    /// It costs a whole upload here and a whole download on every other device, so it is for a dataset
+    /// that is [full](crate::Outcome::Full) or nearly so, not for every day. If nothing would go it is
+    /// a mere synchronization; [`Report::compacted`] tells. A device that was away keeps its unsynced
+    /// edits: they are written again onto the new beginning. One that was away during two compactions
+    /// keeps what it added, but not what it removed. Dropping the future is safe at any time.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError`]; nothing is lost, whatever it says.
+    pub async fn compact(&self) -> Result<Report, SyncError> {
+        crate::driver::compact(&self.shared, &self.slot).await
+    }
+
     fn read<T>(&self, read: impl FnOnce(&Document) -> T) -> T {
         read(self.slot.lock().replica.document())
     }

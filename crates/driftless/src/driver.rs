@@ -30,13 +30,28 @@ pub(crate) async fn synchronize(
     slot: &Arc<Slot>,
 ) -> Result<Report, SyncError> {
     shared.transport()?;
-    let session = |number| async move {
-        let span = session_span(slot);
-        let result = run(shared, slot, number).instrument(span.clone()).await;
-        tell(&span, &result);
-        result
-    };
+    let session = |number| session(shared, slot, number, Input::Begin);
     shared.until_closed(slot.turns.take(session)).await
+}
+
+/// Synchronizes, and writes what is stored anew without its past.
+pub(crate) async fn compact(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<Report, SyncError> {
+    shared.transport()?;
+    let session = |number| session(shared, slot, number, Input::Compact);
+    shared.until_closed(slot.turns.take_alone(session)).await
+}
+
+async fn session(
+    shared: &Arc<Shared>,
+    slot: &Arc<Slot>,
+    number: u64,
+    begin: fn([u8; 32]) -> Input,
+) -> Result<Report, SyncError> {
+    let span = session_span(slot);
+    let running = run(shared, slot, number, begin).instrument(span.clone());
+    let result = running.await;
+    tell(&span, &result);
+    result
 }
 
 fn session_span(slot: &Slot) -> Span {
@@ -85,9 +100,14 @@ enum Step {
     Abandoned,
 }
 
-async fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64) -> Result<Report, SyncError> {
+async fn run(
+    shared: &Arc<Shared>,
+    slot: &Arc<Slot>,
+    number: u64,
+    begin: fn([u8; 32]) -> Input,
+) -> Result<Report, SyncError> {
     let mut exchanges = Exchanges::default();
-    let mut input = Input::Begin(shared.seeds.seed());
+    let mut input = begin(shared.seeds.seed());
     loop {
         input = match next_step(shared, slot, number, input).await? {
             Step::Wait(time) => {
@@ -99,7 +119,7 @@ async fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64) -> Result<Repo
                 let answer = shared.transport()?.exchange(request).await;
                 exchanges.input(operation, answer)?
             }
-            Step::Abandoned => Input::Begin(shared.seeds.seed()),
+            Step::Abandoned => begin(shared.seeds.seed()),
             Step::Done(result) => return exchanges.conclude(result),
         };
     }
@@ -139,7 +159,7 @@ fn step(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64, input: Input) -> St
         Err(refusal) => return Step::Done(Err(refusal.into())),
     };
     // Of two sessions that begin, the first one's future was dropped, and its step may come last.
-    let begins = matches!(input, Input::Begin(_)) && number > inner.session;
+    let begins = matches!(input, Input::Begin(_) | Input::Compact(_)) && number > inner.session;
     if !begins && number != inner.session && !mutant!(StepOfDroppedSession) {
         branch!(StepOfEarlierSession);
         return Step::Abandoned;

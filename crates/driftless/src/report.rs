@@ -34,6 +34,8 @@ pub struct Report {
     pub repaired: bool,
     /// The dataset was deleted at the service, as was asked for here.
     pub deleted: bool,
+    /// What is stored was written anew without its past, by [`Dataset::compact`](crate::Dataset::compact).
+    pub compacted: bool,
 }
 
 /// How a synchronization ended, if it did not fail.
@@ -44,7 +46,7 @@ pub enum Outcome {
     #[default]
     Synced,
     /// The joined data do not fit. They are durable and readable here, nothing was pushed in part;
-    /// remove something.
+    /// remove something, or [compact](crate::Dataset::compact) what its past takes.
     Full(Size),
 }
 
@@ -70,6 +72,7 @@ impl Report {
             began_anew: summary.began_anew,
             repaired: summary.repaired,
             deleted: summary.deleted,
+            compacted: summary.compacted,
         }
     }
 }

@@ -41,13 +41,35 @@ impl Turns {
             branch!(CallShared);
             return result;
         }
+        let result = self.run(session).await;
+        drop(running);
+        result
+    }
+
+    /// Waits for the turn and runs a session of its own kind; calls that wait meanwhile may share it.
+    pub(crate) async fn take_alone<F>(
+        &self,
+        session: impl FnOnce(u64) -> F,
+    ) -> Result<Report, SyncError>
+    where
+        F: Future<Output = Result<Report, SyncError>>,
+    {
+        let running = self.running.lock().await;
+        let result = self.run(session).await;
+        drop(running);
+        result
+    }
+
+    async fn run<F>(&self, session: impl FnOnce(u64) -> F) -> Result<Report, SyncError>
+    where
+        F: Future<Output = Result<Report, SyncError>>,
+    {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let result = session(number).await;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ended {
             number,
             result: result.clone(),
         });
-        drop(running);
         result
     }
 

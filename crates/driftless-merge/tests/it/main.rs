@@ -5,6 +5,7 @@
 )]
 
 mod chaos;
+mod compaction;
 mod life;
 mod push;
 mod recovery;

@@ -279,6 +279,15 @@ impl World {
     }
 
     pub(crate) fn begin(&mut self, device: usize) {
+        self.begin_with(device, Input::Begin);
+    }
+
+    /// Begins a session that compacts.
+    pub(crate) fn begin_compaction(&mut self, device: usize) {
+        self.begin_with(device, Input::Compact);
+    }
+
+    fn begin_with(&mut self, device: usize, begin: fn([u8; 32]) -> Input) {
         let seed = self.seed();
         let Device {
             outcome,
@@ -287,7 +296,7 @@ impl World {
             ..
         } = &mut self.devices[device];
         (*outcome, *requests, *pending) = (None, 0, None);
-        self.input(device, Input::Begin(seed), usize::MAX);
+        self.input(device, begin(seed), usize::MAX);
     }
 
     /// Gives an input to a device and drains the outputs; the process ends when so many commits are kept.
@@ -423,6 +432,12 @@ impl World {
     /// Runs a session without faults to its end, and returns how many requests it took.
     pub(crate) fn sync(&mut self, device: usize) -> usize {
         self.begin(device);
+        self.finish(device)
+    }
+
+    /// Runs a session that compacts to its end, and returns how many requests it took.
+    pub(crate) fn compact(&mut self, device: usize) -> usize {
+        self.begin_compaction(device);
         self.finish(device)
     }
 

@@ -1,0 +1,234 @@
+//! A state without what only its past needs: dead elements, and authors of whom nothing lives.
+//!
+//! It is a new beginning, not a state to join with the old one: what the old clock has seen and the new one has not would come
+//! back. Whoever stores it must give it a new lineage. What lives keeps its ids, so that a device that knows the old state
+//! finds its place in the new one ([`Document::adopt`](crate::Document::adopt)).
+//!
+//! Live elements are hung anew, without the dead ones between them. Each refers to the nearest one before it that is older;
+//! read as an RGA that is the same order, for whatever stands between two elements with one reference is newer than the
+//! second. Only an element whose nearest is of the same age, as two devices that typed at once leave them, needs a new id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diff::{Delta, ObjectDelta, SequenceDelta};
+use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
+use crate::run::{Run, Span, push_run, push_span};
+use crate::sequence::{Cuts, Sequence};
+use crate::state::{Clock, Count, CountKey, Items, State};
+
+impl State {
+    /// Returns the same values, conflicts and orders without dead elements and without authors of whom nothing lives.
+    ///
+    /// Totals of a counter become one. `actor` gets the few ids that are given out anew, so it must be drawn for this. Linear
+    /// in the state, up to a logarithm. `None` if the counters do not suffice.
+    #[must_use]
+    pub fn compacted(&self, actor: Actor) -> Option<Self> {
+        let mut compacting = Compacting {
+            actor,
+            last: self.max_counter(),
+            renamed: BTreeMap::new(),
+        };
+        let mut delta = self.diff(&Self::new());
+        for (id, object) in &self.objects {
+            if let (Items::Sequence(_, sequence), Some(ObjectDelta::Sequence(changed))) =
+                (&object.items, delta.objects.get_mut(id))
+            {
+                changed.inserted = compacting.hung_anew(sequence);
+            }
+        }
+        compacting.rename(&mut delta);
+        compacting.add_totals_up(&mut delta);
+        delta.clock = clock_of(&delta);
+        if compacting.last > MAX_COUNTER {
+            return None;
+        }
+        let compacted = Self::new().apply(&delta);
+        Some(compacted.expect("what is left of a state keeps the rules of states"))
+    }
+}
+
+/// A state on its way.
+struct Compacting {
+    actor: Actor,
+    /// The highest counter so far.
+    last: u32,
+    /// Elements, and what they hold, that have another id now.
+    renamed: BTreeMap<OpId, OpId>,
+}
+
+impl Compacting {
+    fn next(&mut self) -> OpId {
+        self.last = self.last.saturating_add(1);
+        OpId::new(self.last, self.actor)
+    }
+
+    /// Returns the elements that show something, each referring to another one of them.
+    fn hung_anew(&mut self, sequence: &Sequence) -> Vec<Run> {
+        let mut before = Before::default();
+        let mut hung = BTreeMap::new();
+        let mut cuts = Cuts::default();
+        for (run, from, len) in sequence.ordered() {
+            let piece = cuts.piece(run, from, len).to_run();
+            for shown in shown(piece, sequence) {
+                for run in self.hang(&mut before, shown) {
+                    hung.insert((run.start.actor, run.start.counter), run);
+                }
+            }
+        }
+        let mut runs = Vec::new();
+        hung.into_values().for_each(|run| push_run(&mut runs, run));
+        runs
+    }
+
+    /// Hangs a run behind what stands before it; elements of it that get another id become runs of their own.
+    fn hang(&mut self, before: &mut Before, mut run: Run) -> Vec<Run> {
+        let mut hung = Vec::new();
+        while before.is_tied(run.start) {
+            let mut first = run.slice(0, 1);
+            let id = self.next();
+            self.renamed.insert(first.start, id);
+            (first.start, first.reference) = (id, before.last);
+            before.push(&first);
+            hung.push(first);
+            if run.len() == 1 {
+                return hung;
+            }
+            run = run.slice(1, run.len() - 1);
+        }
+        run.reference = before.cut_behind(run.start);
+        before.push(&run);
+        hung.push(run);
+        hung
+    }
+
+    /// Names what was renamed by its new id wherever it is named.
+    fn rename(&self, delta: &mut Delta) {
+        let new = |id: OpId| self.renamed.get(&id).copied().unwrap_or(id);
+        let objects = std::mem::take(&mut delta.objects).into_iter();
+        let objects = objects.map(|(id, mut changed)| {
+            if let ObjectDelta::Sequence(changed) = &mut changed {
+                let sets = std::mem::take(&mut changed.sets).into_iter();
+                changed.sets = sets.map(|(id, set)| (new(id), set)).collect();
+            }
+            match id {
+                ObjectId::Root => (id, changed),
+                ObjectId::Made(id) => (ObjectId::Made(new(id)), changed),
+            }
+        });
+        let nothing = ObjectDelta::Sequence(SequenceDelta::default());
+        delta.objects = objects.filter(|(_, changed)| *changed != nothing).collect();
+        let counts = std::mem::take(&mut delta.counts).into_iter();
+        delta.counts = counts
+            .map(|(mut key, count)| {
+                key.counters.iter_mut().for_each(|id| *id = new(*id));
+                key.counters.sort_unstable();
+                (key, count)
+            })
+            .collect();
+    }
+
+    /// Makes one total of all authors' totals of the same counters.
+    fn add_totals_up(&mut self, delta: &mut Delta) {
+        let mut sums: BTreeMap<Vec<OpId>, i64> = BTreeMap::new();
+        for (key, count) in std::mem::take(&mut delta.counts) {
+            let sum = sums.entry(key.counters).or_insert(0);
+            *sum = sum.wrapping_add(count.sum);
+        }
+        for (counters, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
+            let id = self.next();
+            let key = CountKey {
+                actor: id.actor,
+                counters,
+            };
+            let last = id.counter;
+            delta.counts.insert(key, Count { last, sum });
+        }
+    }
+}
+
+/// Returns the parts of a piece that show something: all of a live one, of a dead one what was put on its elements since.
+fn shown(piece: Run, sequence: &Sequence) -> Vec<Run> {
+    if piece.body.is_live() {
+        return vec![piece];
+    }
+    let at = |element: &OpId| {
+        let is_in = element.actor == piece.start.actor && element.counter < piece.end();
+        let at = element.counter.checked_sub(piece.start.counter);
+        at.filter(|_| is_in)
+    };
+    let sets = sequence.sets.keys().filter_map(at);
+    let sets: BTreeSet<u32> = sets.collect();
+    sets.into_iter().map(|at| piece.slice(at, 1)).collect()
+}
+
+/// The elements before the one that is hung next, as far as they are older than all behind them: spans of ids, ascending.
+#[derive(Default)]
+struct Before {
+    older: Vec<Span>,
+    last: Option<OpId>,
+}
+
+impl Before {
+    /// Finds the nearest element before that has a lower id: the span it is in, and its place there.
+    fn nearest(&self, element: OpId) -> Option<(usize, u32)> {
+        let behind = self.older.partition_point(|span| span.start < element);
+        let at = behind.checked_sub(1)?;
+        let Span { start, len } = self.older[at];
+        let lower = element.counter - start.counter + u32::from(start.actor < element.actor);
+        Some((at, lower.min(len) - 1))
+    }
+
+    /// Tells whether that element is of the same age, so that it cannot be referred to.
+    fn is_tied(&self, element: OpId) -> bool {
+        self.nearest(element)
+            .is_some_and(|(at, place)| self.older[at].start.counter + place == element.counter)
+    }
+
+    /// Returns that element, and forgets those behind it.
+    fn cut_behind(&mut self, element: OpId) -> Option<OpId> {
+        let Some((at, place)) = self.nearest(element) else {
+            self.older.clear();
+            return None;
+        };
+        self.older.truncate(at + 1);
+        self.older[at].len = place + 1;
+        Some(self.older[at].start.plus(place))
+    }
+
+    fn push(&mut self, run: &Run) {
+        let (start, len) = (run.start, run.len());
+        push_span(&mut self.older, Span { start, len });
+        self.last = Some(start.plus(len - 1));
+    }
+}
+
+/// Returns the clock that covers what a state holds, and no more.
+fn clock_of(delta: &Delta) -> Clock {
+    let mut clock = Clock::new();
+    let mut see = |id: OpId| {
+        let entry = clock.entry(id.actor).or_insert(0);
+        *entry = (*entry).max(id.counter);
+    };
+    for changed in delta.objects.values() {
+        match changed {
+            ObjectDelta::Map(keys) => keys
+                .values()
+                .flat_map(|change| change.added.keys())
+                .for_each(|id| see(*id)),
+            ObjectDelta::Sequence(changed) => {
+                let ends = changed
+                    .inserted
+                    .iter()
+                    .map(|run| run.start.plus(run.len() - 1));
+                ends.for_each(&mut see);
+                let sets = changed.sets.values();
+                sets.flat_map(|change| change.added.keys())
+                    .for_each(|id| see(*id));
+            }
+        }
+    }
+    for (key, count) in &delta.counts {
+        see(OpId::new(count.last, key.actor));
+    }
+    clock
+}

@@ -1,0 +1,213 @@
+//! What is stored is written anew without its past: who asks, who was away, and what goes wrong on the way.
+
+use driftless_merge::Operation;
+use driftless_record::past_of_state;
+
+use crate::world::{Fault, World};
+
+/// Two devices that hold a text of which much was deleted, a counter, and a key that stands.
+fn two() -> World {
+    let mut world = World::new(2);
+    world.put(0, "stands", 1);
+    world.put(0, "goes", 2);
+    world.increment(0, "count", 3);
+    world.write(0, "text", "begin end");
+    for round in 0..30 {
+        splice(&mut world, 0, 6, 0, "abcdefgh");
+        splice(&mut world, 0, 6, 8, "");
+        let device = round % 2;
+        world.increment(device, "count", 1);
+        world.sync(device);
+    }
+    world.sync(0);
+    world.sync(1);
+    world
+}
+
+fn splice(world: &mut World, device: usize, at: usize, delete: usize, insert: &str) {
+    let operation = Operation::SpliceText {
+        key: "text".to_owned(),
+        at,
+        delete,
+        insert: insert.to_owned(),
+    };
+    world.edit(device, operation);
+}
+
+fn text(world: &World, device: usize) -> String {
+    world.devices[device]
+        .replica
+        .document()
+        .text("text")
+        .unwrap()
+}
+
+fn count(world: &World, device: usize) -> Option<i64> {
+    world.devices[device].replica.document().counter("count")
+}
+
+fn dead(world: &World) -> usize {
+    let state = world.stored_state().unwrap();
+    past_of_state(&state).dead
+}
+
+#[track_caller]
+fn check(world: &mut World, expected: &str, total: i64) {
+    world.settle();
+    assert_eq!(text(world, 0), expected);
+    assert_eq!(count(world, 0), Some(total));
+}
+
+#[test]
+fn compaction_takes_the_past_and_leaves_the_data() {
+    let mut world = two();
+    assert!(dead(&world) > 50);
+    let before = world.devices[0].replica.lineage();
+    assert_eq!(world.compact(0), 2);
+    assert!(world.summary(0).compacted);
+    assert!(world.summary(0).changed_here.is_empty());
+    assert_eq!(dead(&world), 0);
+    assert_ne!(world.devices[0].replica.lineage(), before);
+    assert_eq!(world.sync(1), 2);
+    assert!(world.summary(1).began_anew);
+    assert!(world.summary(1).changed_here.is_empty());
+    check(&mut world, "begin end", 33);
+}
+
+#[test]
+fn compaction_that_gives_nothing_is_a_synchronization() {
+    let mut world = two();
+    world.compact(0);
+    assert_eq!(world.compact(0), 1);
+    assert!(!world.summary(0).compacted);
+    let mut nothing = World::new(1);
+    assert_eq!(nothing.compact(0), 1);
+}
+
+#[test]
+fn unsynced_edits_of_a_device_that_was_away_are_kept_with_what_it_removed() {
+    let mut world = two();
+    world.put(1, "mine", 1);
+    world.remove(1, "goes");
+    world.increment(1, "count", 10);
+    splice(&mut world, 1, 6, 0, "<new>");
+    splice(&mut world, 1, 0, 1, "B");
+    world.compact(0);
+    world.sync(1);
+    check(&mut world, "Begin <new>end", 43);
+    assert_eq!(
+        world.state(0).keys().collect::<Vec<_>>(),
+        ["count", "mine", "stands", "text"]
+    );
+}
+
+#[test]
+fn edits_made_here_while_the_push_is_on_its_way_are_kept() {
+    let mut world = two();
+    world.put(0, "before", 1);
+    world.begin_compaction(0);
+    world.answer(0, Fault::Nothing);
+    world.put(0, "meanwhile", 1);
+    world.remove(0, "goes");
+    world.increment(0, "count", 5);
+    splice(&mut world, 0, 6, 0, "x");
+    world.finish(0);
+    assert!(world.summary(0).compacted);
+    // The compaction, and the push of the edits onto the new life.
+    assert_eq!(world.devices[0].requests, 4);
+    assert!(!world.devices[0].replica.has_unsynced());
+    check(&mut world, "begin xend", 38);
+    assert_eq!(
+        world.state(1).keys().collect::<Vec<_>>(),
+        ["before", "count", "meanwhile", "stands", "text"]
+    );
+}
+
+#[test]
+fn lost_answer_is_found_out_and_nothing_is_compacted_twice() {
+    let mut world = two();
+    world.begin_compaction(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::LostAfter);
+    world.finish(0);
+    assert!(world.summary(0).compacted);
+    // The list after the loss, and a whole one, for it shows another life.
+    assert_eq!(world.devices[0].requests, 4);
+    check(&mut world, "begin end", 33);
+}
+
+#[test]
+fn lost_request_is_sent_again() {
+    let mut world = two();
+    world.begin_compaction(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::LostBefore);
+    world.finish(0);
+    assert!(world.summary(0).compacted);
+    assert_eq!(dead(&world), 0);
+    check(&mut world, "begin end", 33);
+}
+
+#[test]
+fn push_of_another_device_comes_first_and_is_in() {
+    let mut world = two();
+    world.begin_compaction(0);
+    world.answer(0, Fault::Nothing);
+    world.increment(1, "count", 7);
+    world.sync(1);
+    world.finish(0);
+    assert!(world.summary(0).compacted);
+    assert_eq!(world.summary(0).conflicts, 1);
+    check(&mut world, "begin end", 40);
+}
+
+#[test]
+fn crash_before_the_push_is_known_to_stand_loses_nothing() {
+    for commits in 0..3 {
+        let mut world = two();
+        world.increment(0, "count", 1);
+        world.begin_compaction(0);
+        world.answer(0, Fault::Nothing);
+        world.answer_and_crash(0, Fault::Nothing, commits);
+        world.restart(0);
+        world.increment(0, "count", 1);
+        check(&mut world, "begin end", 35);
+    }
+}
+
+#[test]
+fn torn_compaction_is_repaired_and_takes_nothing_that_a_device_holds() {
+    for bits in 0..8 {
+        let mut world = two();
+        world.begin_compaction(0);
+        world.answer(0, Fault::Nothing);
+        world.answer(0, Fault::Torn(bits));
+        world.finish(0);
+        check(&mut world, "begin end", 33);
+    }
+}
+
+#[test]
+fn both_devices_compact_at_once() {
+    let mut world = two();
+    world.put(1, "mine", 1);
+    world.begin_compaction(0);
+    world.begin_compaction(1);
+    world.answer(0, Fault::Nothing);
+    world.answer(1, Fault::Nothing);
+    world.finish(0);
+    world.finish(1);
+    check(&mut world, "begin end", 33);
+    assert!(world.state(0).get("mine").is_some());
+}
+
+#[test]
+fn deletion_that_is_pending_deletes_the_compacted_life_no_more() {
+    let mut world = two();
+    world.delete(1);
+    world.compact(0);
+    world.sync(1);
+    // The deletion meant the life before; what stands there now is another one.
+    assert!(world.summary(1).deleted);
+    check(&mut world, "begin end", 33);
+}
