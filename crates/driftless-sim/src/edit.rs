@@ -27,14 +27,34 @@ pub enum Edit {
     RemoveCounter(u8),
     /// Removes a text.
     RemoveTyped(u8),
+    /// Puts so many bytes that do not deflate, so that limits come near and logs become long.
+    PutBytes(u16, u16),
+}
+
+/// Which edits are drawn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kinds {
+    /// How many keys hold scalars.
+    pub(crate) keys: u16,
+    /// Whether counters and texts are removed.
+    pub(crate) removes_objects: bool,
+    /// Whether there are large values.
+    pub(crate) puts_bytes: bool,
 }
 
 impl Edit {
-    /// Draws an edit; `keys` is how many keys hold scalars.
-    pub(crate) fn draw(draw: &mut Draw, keys: u16, removes_objects: bool) -> Self {
+    /// Puts more bytes than logs take before they are folded, at a key of their own.
+    pub(crate) const FILLING: Self = Self::PutBytes(u16::MAX, 30_000);
+
+    /// Draws an edit.
+    pub(crate) fn draw(draw: &mut Draw, kinds: Kinds) -> Self {
+        let Kinds { keys, .. } = kinds;
         let key = draw.below(usize::from(keys)) as u16;
         let object = draw.below(2) as u8;
-        let kinds = if removes_objects { 20 } else { 18 };
+        if kinds.puts_bytes && draw.chance(0.2) {
+            return Self::PutBytes(key, draw.magnitude(100.0, 12_000.0) as u16);
+        }
+        let kinds = if kinds.removes_objects { 20 } else { 18 };
         match draw.below(kinds) {
             0..=4 => Self::Put(key, draw.between(-9, 9)),
             5 => Self::PutText(key, draw.below(60) as u16),
@@ -89,8 +109,18 @@ impl Edit {
             }),
             Self::RemoveCounter(key) => dataset.remove(&counter(*key)).map(drop),
             Self::RemoveTyped(key) => dataset.remove(&text(*key)).map(drop),
+            Self::PutBytes(key, len) => dataset.put(&scalar(*key), noise(*key, *len)),
         }
     }
+}
+
+/// Returns bytes that look random, the same for the same numbers.
+fn noise(key: u16, len: u16) -> Vec<u8> {
+    let mut bytes = vec![0; usize::from(len)];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&key.to_le_bytes()).update(&len.to_le_bytes());
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes
 }
 
 fn scalar(key: u16) -> String {

@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 use crate::check::{Check, Violation};
 use crate::draw::Draw;
 use crate::fault::Fault;
-use crate::plan::{Kind, Kinds, Plan, Setting, Step, Story};
+use crate::plan::{Kind, Plan, Setting, Step, StepKinds, Story};
 use crate::run::{Verdict, run_checked};
 use crate::shrink::shrink;
 use crate::tally::Tally;
@@ -365,7 +365,7 @@ fn plans_of<E: Clone + fmt::Debug + 'static>(
     };
     (shape.tune)(&mut setting);
     let after = 0..=2 * setting.pace;
-    let kinds = Kinds::draw(&mut draw, &setting);
+    let kinds = StepKinds::draw(&mut draw, &setting);
     let step = step_of(kinds, shape.is_damaged, most, edits);
     let kept = vec(proptest::bool::weighted(1.0), Fault::ALL.len() + COMFORTS);
     let steps = vec((after, step), 0..=shape.steps);
@@ -379,12 +379,12 @@ fn plans_of<E: Clone + fmt::Debug + 'static>(
 
 /// Returns the steps of one world, by how often they come in it.
 fn step_of<E: Clone + fmt::Debug + 'static>(
-    kinds: Kinds,
+    kinds: StepKinds,
     is_damaged: bool,
     devices: usize,
     edits: &BoxedStrategy<E>,
 ) -> Union<BoxedStrategy<Step<E>>> {
-    let Kinds(mut kinds) = kinds;
+    let StepKinds(mut kinds) = kinds;
     kinds.retain(|(kind, rate)| *rate > 0.0 && (is_damaged || !kind.damages()));
     // The earlier ones are what the later ones shrink to.
     kinds.sort_by_key(|(kind, _)| *kind != Kind::Sync);

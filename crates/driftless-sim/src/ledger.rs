@@ -52,6 +52,8 @@ pub(crate) struct Ledger {
     buffered: BTreeSet<String>,
     /// Every durable edit, or `None` once edits stand for nothing any more or ids for two of them.
     edits: Option<Edit>,
+    /// What is stored was written anew, so that ids differ.
+    is_compacted: bool,
     /// How often the shared counter was counted up, and how often so that no loss of power takes it.
     counted: i64,
     counted_for_good: i64,
@@ -159,6 +161,11 @@ impl Ledger {
         }
     }
 
+    /// Takes note that what is stored is written anew under other ids.
+    pub(crate) fn forget_reference(&mut self) {
+        self.is_compacted = true;
+    }
+
     /// Takes note of edits that are on disk.
     pub(crate) fn record(&mut self, edit: Edit) {
         if let Some(edits) = &mut self.edits {
@@ -225,7 +232,7 @@ impl Ledger {
 
     /// Returns one automerge document that merged every edit and forgot none, where there is one.
     pub(crate) fn reference(&self) -> Option<Reference> {
-        let edits = self.edits.as_ref()?;
+        let edits = self.edits.as_ref().filter(|_| !self.is_compacted)?;
         let mut reference = Reference::new();
         reference.record(edits);
         Some(reference)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::Draw;
-use crate::edit::Edit;
+use crate::edit::{Edit, Kinds};
 use crate::fault::Fault;
 
 /// What a world does on purpose, beside editing, synchronizing and failing.
@@ -86,6 +86,8 @@ pub enum Step<E> {
     Flash(usize),
     /// Calls `synchronize`, while earlier calls may still run.
     Sync(usize),
+    /// Calls `compact`, which writes what is stored anew without its past.
+    Compact(usize),
     /// Drops the oldest call that runs.
     Cancel(usize),
     /// Takes the network away, or gives it back.
@@ -125,6 +127,13 @@ pub enum Step<E> {
     Restore(usize),
 }
 
+/// The steps of a long world, and of one in which sessions are not short of time.
+const LONG: usize = 10_000;
+const BUSY: usize = 350;
+
+/// The limit of a dataset in bytes, where it is not small on purpose.
+const ROOM: usize = 1_000_000;
+
 /// A world and what happens in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -148,17 +157,18 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Draws the size of a world: most are small, one in a hundred is long, one in ten has many
-    /// devices.
+    /// Draws the size of a world: most are small, one in eight is larger, one in a hundred is long, and
+    /// one in ten has many devices.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let mut draw = Draw::new(seed, "shape");
         let is_long = draw.below(100) == 0;
         let is_wide = draw.below(10) == 0;
-        let steps = if is_long {
-            draw.magnitude(10_000.0, 11_000.0)
-        } else {
-            draw.magnitude(20.0, 250.0)
+        let is_busy = draw.below(8) == 0;
+        let steps = match (is_long, is_busy) {
+            (true, _) => draw.magnitude(LONG as f64, 11_000.0),
+            (false, true) => draw.magnitude(BUSY as f64, 400.0),
+            (false, false) => draw.magnitude(20.0, 200.0),
         };
         // Fifty are as many as ten for most that can go wrong, and cost five times as much.
         let devices = match (is_wide, draw.below(20)) {
@@ -183,7 +193,7 @@ impl Setting {
             devices,
             story: Story::Plain,
             buffered: false,
-            dataset_bytes: 1_000_000,
+            dataset_bytes: ROOM,
             page: None,
             pace: 50,
             latency: 20,
@@ -222,7 +232,7 @@ impl Setting {
             dataset_bytes: if draw.chance(0.2) {
                 draw.magnitude(3_000.0, 60_000.0) as usize
             } else {
-                1_000_000
+                ROOM
             },
             page: draw.chance(0.3).then(|| 2 + draw.below(4) as u32),
             pace: draw.magnitude(1.0, 2_000.0) as u32,
@@ -240,9 +250,26 @@ impl Plan<Edit> {
     pub fn draw(seed: u64, devices: usize, steps: usize, story: Story) -> Self {
         let mut draw = Draw::new(seed, "edits");
         let keys = draw.magnitude(1.0, 40.0) as u16;
-        let removes = story == Story::Ends;
-        let setting = Setting::draw(seed, devices, story);
-        Self::draw_with(setting, steps, |draw| Edit::draw(draw, keys, removes))
+        let kinds = Kinds {
+            keys,
+            removes_objects: story == Story::Ends,
+            puts_bytes: draw.chance(0.15),
+        };
+        let mut setting = Setting::draw(seed, devices, story);
+        // Logs are folded where they are many and the base is large: longer worlds have room, and leave each session its time.
+        let is_filled = steps >= BUSY;
+        if is_filled {
+            setting.dataset_bytes = ROOM;
+            setting.pace = setting.pace.max(setting.latency);
+        }
+        let mut plan = Self::draw_with(setting, steps, |draw| Edit::draw(draw, kinds));
+        if is_filled {
+            // Now and then, for deletions empty it.
+            for (_, step) in plan.steps.iter_mut().step_by(300) {
+                *step = Step::Edit(0, Edit::FILLING);
+            }
+        }
+        plan
     }
 }
 
@@ -254,7 +281,7 @@ impl<E> Plan<E> {
         edit: impl FnMut(&mut Draw) -> E,
     ) -> Self {
         let mut draw = Draw::new(setting.seed, "steps");
-        let kinds = Kinds::draw(&mut draw, &setting);
+        let kinds = StepKinds::draw(&mut draw, &setting);
         let mut edit = edit;
         let steps = (0..steps)
             .map(|_| {
@@ -274,6 +301,7 @@ pub(crate) enum Kind {
     Count,
     Flash,
     Sync,
+    Compact,
     Cancel,
     Offline,
     Online,
@@ -298,9 +326,9 @@ pub(crate) enum Kind {
 }
 
 /// How often each kind of step comes in one world.
-pub(crate) struct Kinds(pub(crate) Vec<(Kind, f64)>);
+pub(crate) struct StepKinds(pub(crate) Vec<(Kind, f64)>);
 
-impl Kinds {
+impl StepKinds {
     pub(crate) fn draw(draw: &mut Draw, setting: &Setting) -> Self {
         let story = setting.story;
         let marks = if setting.marks { 4.0 } else { 0.0 };
@@ -319,6 +347,7 @@ impl Kinds {
         };
         let copies = story == Story::Copies;
         let ends = story == Story::Ends;
+        maybe(Kind::Compact, 0.2, 0.5, true);
         maybe(Kind::Cancel, 0.4, 3.0, !copies);
         maybe(Kind::Offline, 0.4, 1.0, true);
         maybe(Kind::Online, 0.8, 2.0, true);
@@ -383,6 +412,7 @@ impl Kind {
             Self::Count => Step::Count(device),
             Self::Flash => Step::Flash(device),
             Self::Sync => Step::Sync(device),
+            Self::Compact => Step::Compact(device),
             Self::Cancel => Step::Cancel(device),
             Self::Offline => Step::Network(device, false),
             Self::Online => Step::Network(device, true),

@@ -383,6 +383,7 @@ impl World {
             (report.began_anew, "syncs that met another life"),
             (report.repaired, "repairs"),
             (report.deleted, "deletions carried out"),
+            (report.compacted, "compactions"),
             (
                 !report.changed_here.is_empty(),
                 "joins that changed a device",

@@ -30,6 +30,7 @@ impl World {
             Step::Count(device) => self.count(at(device))?,
             Step::Flash(device) => self.flash(at(device))?,
             Step::Sync(device) => self.sync(at(device))?,
+            Step::Compact(device) => self.compact(at(device))?,
             Step::Cancel(device) => self.cancel(at(device)),
             Step::Network(device, is_online) => {
                 let device = at(device);
@@ -181,6 +182,20 @@ impl World {
         let call = async move { dataset.synchronize().await };
         self.tasks.begin(life, self.ledger.marks(), Box::pin(call));
         self.tally.count("syncs begun");
+        self.poll()
+    }
+
+    fn compact(&mut self, device: usize) -> Checked {
+        let life = self.devices[device].life;
+        if self.tasks.of(life) >= MOST_CALLS {
+            return Ok(());
+        }
+        // Ids and conflicts are not those of a document that forgets nothing from now on.
+        self.ledger.forget_reference();
+        let dataset = self.devices[device].dataset.clone();
+        let call = async move { dataset.compact().await };
+        self.tasks.begin(life, self.ledger.marks(), Box::pin(call));
+        self.tally.count("compactions begun");
         self.poll()
     }
 
