@@ -102,6 +102,7 @@ fn base(state: &State) -> Push {
         other_records: 0,
         seen: SyncCount::ZERO,
         plain: false,
+        mended: false,
     };
     let life = Life::Begun {
         lineage: Lineage::from_bytes([7; 8]),

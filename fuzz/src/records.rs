@@ -85,6 +85,7 @@ fn push_edit(mut records: BTreeMap<String, String>, stored: &Stored) {
         other_records: 0,
         seen: SyncCount::ZERO,
         plain: false,
+        mended: false,
     };
     let state = edited(stored.state());
     let Ok(push) = plan(Life::Continued(stored), &state, &standing, &limits()) else {

@@ -51,6 +51,8 @@ named! {
         OtherLife,
         /// Another life is stored, which was compacted out of the known one.
         CompactedLife,
+        /// Another life is stored, which was compacted out of the known one after that was mended.
+        CompactedLifeMended,
         /// What is stored was compacted by this device.
         Compacted,
         /// Only head of a compacted life came to stand.

@@ -37,6 +37,8 @@ pub enum Carry {
     Additions,
     /// What was added, and what was removed.
     Everything,
+    /// That, and all keys that are not there: they may have been lost and not removed.
+    EverythingMissing,
 }
 
 impl Document {
@@ -97,6 +99,13 @@ impl Document {
         })
     }
 
+    /// Tells whether [`absorb`](Self::absorb) would set back the clock: what is pushed must not speak of objects that were made
+    /// and removed here before anybody saw them.
+    #[must_use]
+    pub fn must_set_back(&self, stored: &State, listed: &Clock) -> bool {
+        !setbacks(self.state(), listed, stored).clock.is_empty()
+    }
+
     /// Takes another state as the document, and writes what `listed` lacks of the old one again, by a new author.
     pub fn adopt(
         &mut self,
@@ -111,11 +120,17 @@ impl Document {
         self.replace(stored);
         let mut edit = Edit::default();
         let keys: BTreeSet<&String> = local.root().keys().chain(listed.root().keys()).collect();
+        let nothing = State::new();
         for key in keys {
             let register = local.register(key);
-            if register.is_empty() && carry == Carry::Everything {
+            if register.is_empty() && carry != Carry::Additions {
                 edit.append(self.remove_again(key, listed, time));
             }
+            let is_missing = self.state().register(key).is_empty();
+            let listed = match carry {
+                Carry::EverythingMissing if is_missing => &nothing,
+                _ => listed,
+            };
             edit.append(self.put_again(key, register, listed, time));
             for (id, content) in register {
                 edit.append(self.write_again(key, *id, content, listed, &local, carry, time));
@@ -374,7 +389,7 @@ fn splices(
                 let was = before
                     .find(element)
                     .is_some_and(|(run, _)| run.body.is_live());
-                if carry == Carry::Everything && was && !run.body.is_live() {
+                if carry != Carry::Additions && was && !run.body.is_live() {
                     splices.entry(*place).or_default().delete = true;
                 }
                 at = place + 1;

@@ -128,17 +128,24 @@ impl Replica {
         self.row.lineage = Some(stored.lineage());
         if known.is_some_and(|known| known != stored.lineage()) {
             session.summary.began_anew = true;
-            let follows = stored.head().is_some_and(|head| head.predecessor == known);
+            let head = stored.head().filter(|head| head.predecessor == known);
             if session.compaction == Compaction::Sent(stored.lineage()) {
                 session.compaction = Compaction::No;
                 session.summary.compacted = true;
             }
-            let carry = if follows {
-                branch!(CompactedLife);
-                Carry::Everything
-            } else {
-                branch!(OtherLife);
-                Carry::Additions
+            let carry = match head {
+                Some(head) if head.mended => {
+                    branch!(CompactedLifeMended);
+                    Carry::EverythingMissing
+                }
+                Some(_) => {
+                    branch!(CompactedLife);
+                    Carry::Everything
+                }
+                None => {
+                    branch!(OtherLife);
+                    Carry::Additions
+                }
             };
             return Some(self.adopt(session, stored.state().clone(), carry, time));
         }
@@ -158,6 +165,7 @@ impl Replica {
             branch!(FoundSent);
         }
         self.row.sent.retain(|sent| sent.counter > seen);
+        let is_known = is_known && !self.document.must_set_back(stored.state(), &listed);
         if known_tip.is_some() && is_known {
             branch!(KnownAlready);
             return None;

@@ -117,17 +117,19 @@ impl Replica {
             .map(|(key, record)| (key.as_str().to_owned(), bytes(&record.value)))
             .collect();
         let (other_bytes, other_records) = self.beside();
+        let head = self.stored.as_ref().and_then(Stored::head);
+        let is_damaged = match &self.stored {
+            Some(stored) => stored.needs_repair(),
+            None => self.row.lineage.is_some(),
+        };
         let standing = Standing {
             records: &records,
             other_bytes,
             other_records,
             seen: session.listed,
             // Sticky: only whoever retires the plain records takes it back.
-            plain: self
-                .stored
-                .as_ref()
-                .and_then(Stored::head)
-                .is_some_and(|head| head.plain),
+            plain: head.is_some_and(|head| head.plain),
+            mended: head.is_some_and(|head| head.mended) || is_damaged,
         };
         driftless_record::plan(life, state, &standing, &self.limits)
     }

@@ -60,6 +60,8 @@ pub struct Standing<'a> {
     pub seen: SyncCount,
     /// Whether the dataset is plain.
     pub plain: bool,
+    /// Whether anything of this life, or of the one that it is compacted from, was ever damaged.
+    pub mended: bool,
 }
 
 /// What a push writes, and what then stands there.
@@ -371,7 +373,12 @@ impl Planning<'_> {
             state,
             needs_repair: false,
         };
-        let (seen, plain) = (self.standing.seen, self.standing.plain);
+        let Standing {
+            seen,
+            plain,
+            mended,
+            ..
+        } = *self.standing;
         let head = Head {
             lineage,
             generation,
@@ -381,6 +388,7 @@ impl Planning<'_> {
             predecessor,
             seen,
             plain,
+            mended,
         };
         let is_live = |slot: &Slot| match slot {
             Slot::Log(_) | Slot::Run(_) => beside.is_some(),
@@ -435,6 +443,7 @@ impl Planning<'_> {
         let head = Head {
             seen: self.standing.seen,
             plain: self.standing.plain,
+            mended: self.standing.mended,
             ..head
         };
         stored.head = Some(head);

@@ -32,6 +32,7 @@ const FOLDED: u8 = 8;
 
 const PLAIN: u8 = 1;
 const PREDECESSOR: u8 = 2;
+const MENDED: u8 = 4;
 
 /// The most parts that a base can have.
 pub(crate) const MAX_PARTS: u8 = 64;
@@ -222,12 +223,13 @@ fn header(kind: Kind, raw_len: Option<u64>) -> Vec<u8> {
     match kind {
         Kind::Head(head) => {
             out[1] |= HEAD;
-            let predecessor = if head.predecessor.is_some() {
-                PREDECESSOR
-            } else {
-                0
-            };
-            out.push(predecessor | if head.plain { PLAIN } else { 0 });
+            let flags = [
+                (PLAIN, head.plain),
+                (PREDECESSOR, head.predecessor.is_some()),
+                (MENDED, head.mended),
+            ];
+            let set = flags.iter().filter(|(_, is_set)| *is_set);
+            out.push(set.map(|(flag, _)| flag).sum());
             out.extend(head.lineage.to_bytes());
             push_varint(&mut out, head.generation.into());
             out.push(head.parts);
@@ -358,6 +360,7 @@ impl Input<'_> {
                 Some(Lineage::from_bytes(self.take()?))
             },
             plain: flags & PLAIN != 0,
+            mended: flags & MENDED != 0,
         })
     }
 }

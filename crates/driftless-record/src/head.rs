@@ -26,4 +26,8 @@ pub struct Head {
     pub seen: SyncCount,
     /// Whether every scalar, text and counter also stands as a plain record.
     pub plain: bool,
+    /// Whether anything of this life, or of the one that it came from by compaction, was found damaged and mended.
+    ///
+    /// What was lost then comes back from the devices that know it, which a compaction would take for removed.
+    pub mended: bool,
 }

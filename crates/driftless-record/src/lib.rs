@@ -25,6 +25,7 @@
 //!     other_records: 0,
 //!     seen: SyncCount::ZERO,
 //!     plain: false,
+//!     mended: false,
 //! };
 //! let push = plan(life, &State::new(), &standing, &limits)?;
 //! let records = push.patches.iter().filter_map(|(key, text)| Some((key.as_str(), text.as_deref()?)));

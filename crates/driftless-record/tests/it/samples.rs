@@ -409,6 +409,7 @@ impl Dataset {
             other_records: 0,
             seen: SyncCount::from(7_000),
             plain: false,
+            mended: false,
         };
         plan(life, state, &standing, limits)
     }

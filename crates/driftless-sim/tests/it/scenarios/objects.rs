@@ -187,6 +187,7 @@ impl LaterVersion {
             other_records: 0,
             seen: SyncCount::ZERO,
             plain: false,
+            mended: false,
         };
         plan(life, &self.state, &standing, &limits).unwrap().patches
     }
