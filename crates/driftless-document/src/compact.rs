@@ -1,8 +1,8 @@
-//! A state without what only its past needs: dead elements, and authors of whom nothing lives.
+//! A state without what only its past needs: dead elements, and old authors of whom nothing lives.
 //!
-//! It is a new beginning, not a state to join with the old one: what the old clock has seen and the new one has not would come
-//! back. Whoever stores it must give it a new lineage. What lives keeps its ids, so that a device that knows the old state
-//! finds its place in the new one ([`Document::adopt`](crate::Document::adopt)).
+//! It is a new beginning, not a state to join with the old one, which would bring the dead elements back. Whoever stores it
+//! must give it a new lineage. What lives keeps its ids, and the clock its newer entries, so that a device that knows the old
+//! state finds its place in the new one, and what of its edits is in it ([`State::as_compacted`]).
 //!
 //! Live elements are hung anew, without the dead ones between them. Each refers to the nearest one before it that is older;
 //! read as an RGA that is the same order, for whatever stands between two elements with one reference is newer than the
@@ -17,12 +17,14 @@ use crate::sequence::{Cuts, Sequence};
 use crate::state::{Clock, Count, CountKey, Items, State};
 
 impl State {
-    /// Returns the same values, conflicts and orders without dead elements and without authors of whom nothing lives.
+    /// Returns the same values, conflicts and orders without dead elements, and without old authors of whom nothing lives.
     ///
-    /// Totals of a counter become one. `actor` gets the few ids that are given out anew, so it must be drawn for this. Linear
-    /// in the state, up to a logarithm. `None` if the counters do not suffice.
+    /// Old are those of whom no operation is above `old`, the highest counter of the life before this one: nobody writes under
+    /// their names any more, and who had a push in doubt has had a whole life to find out. Their totals of a counter become
+    /// one. `actor` gets the few ids that are given out anew, so it must be drawn for this. Linear in the state, up to a
+    /// logarithm. `None` if the counters do not suffice.
     #[must_use]
-    pub fn compacted(&self, actor: Actor) -> Option<Self> {
+    pub fn compacted(&self, actor: Actor, old: u32) -> Option<Self> {
         let mut compacting = Compacting {
             actor,
             last: self.max_counter(),
@@ -37,8 +39,10 @@ impl State {
             }
         }
         compacting.rename(&mut delta);
-        compacting.add_totals_up(&mut delta);
+        compacting.add_totals_up(&mut delta, |author| self.seen_from(author) <= old);
         delta.clock = clock_of(&delta);
+        let newer = self.clock.iter().filter(|(_, counter)| **counter > old);
+        delta.clock.extend(newer);
         if compacting.last > MAX_COUNTER {
             return None;
         }
@@ -127,13 +131,17 @@ impl Compacting {
             .collect();
     }
 
-    /// Makes one total of all authors' totals of the same counters.
-    fn add_totals_up(&mut self, delta: &mut Delta) {
+    /// Makes one total of all old authors' totals of the same counters.
+    fn add_totals_up(&mut self, delta: &mut Delta, is_old: impl Fn(Actor) -> bool) {
         let mut sums: BTreeMap<Vec<OpId>, i64> = BTreeMap::new();
-        for (key, count) in std::mem::take(&mut delta.counts) {
-            let sum = sums.entry(key.counters).or_insert(0);
-            *sum = sum.wrapping_add(count.sum);
-        }
+        delta.counts.retain(|key, count| {
+            let is_old = is_old(key.actor);
+            if is_old {
+                let sum = sums.entry(key.counters.clone()).or_insert(0);
+                *sum = sum.wrapping_add(count.sum);
+            }
+            !is_old
+        });
         for (counters, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
             let id = self.next();
             let key = CountKey {

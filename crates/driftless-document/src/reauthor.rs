@@ -15,7 +15,7 @@ use crate::id::{Actor, ObjectId, OpId};
 use crate::mutant;
 use crate::ops;
 use crate::sequence::Sequence;
-use crate::state::{Clock, Items, Key, Place, State};
+use crate::state::{Clock, Count, Counter, Items, Key, Place, State};
 use crate::value::{Content, Contents, ObjectType};
 
 /// What a document did to take in another state.
@@ -413,6 +413,42 @@ impl State {
             *counter = (*counter).min(other.seen_from(*actor));
         }
         self.clock.retain(|_, counter| *counter > 0);
+        self
+    }
+
+    /// Returns this listed state as it is for a device that meets `compacted`, which comes from the same life: of what the
+    /// device, `local`, wrote itself under its name `own`, that counts as listed which the compacted state has seen.
+    ///
+    /// A push in doubt may be in it or not, and only that state tells. It is no state to join.
+    #[must_use]
+    pub fn as_compacted(mut self, compacted: &Self, local: &Self, own: Actor) -> Self {
+        let listed = self.seen_from(own);
+        for (actor, counter) in &compacted.clock {
+            if actor.is_derived() {
+                let known = local.seen_from(*actor).min(*counter);
+                let entry = self.clock.entry(*actor).or_insert(0);
+                *entry = (*entry).max(known);
+            }
+        }
+        let seen = compacted.seen_from(own);
+        self.clock.insert(own, seen);
+        let totals = local.counts.iter().filter(|(key, _)| key.actor == own);
+        for (key, count) in totals {
+            let theirs = compacted.counts.get(key);
+            let before = self.counts.get(key).filter(|_| seen >= listed);
+            let known = match theirs.or(before) {
+                _ if seen >= count.last => *count,
+                Some(known) => *known,
+                None => Count { last: 0, sum: 0 },
+            };
+            for id in &key.counters {
+                if !self.counters.contains_key(id) {
+                    self.counters.insert(*id, local.counters[id].clone());
+                    self.counters.entry(*id).and_modify(Counter::forget);
+                }
+            }
+            self.set_count(key.clone(), known);
+        }
         self
     }
 

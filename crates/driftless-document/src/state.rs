@@ -58,6 +58,13 @@ pub(crate) struct Counter {
     sum: i64,
 }
 
+impl Counter {
+    /// Returns to 0 for totals that are set anew.
+    pub(crate) const fn forget(&mut self) {
+        self.sum = 0;
+    }
+}
+
 /// The total of one author's increments of a set of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {

@@ -7,7 +7,7 @@
 use driftless_document::{
     Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State, branch, mutant,
 };
-use driftless_record::{Lineage, Stored};
+use driftless_record::{Head, Lineage, Stored};
 use driftless_wire::Timestamp;
 
 use crate::commit::{Commit, Durability};
@@ -91,6 +91,7 @@ impl Replica {
             stored.tip().is_none() && head.lineage == stored.lineage() && head.sequence == 0
         });
         let before = head.and_then(|head| head.predecessor);
+        let before = before.map(|before| before.lineage);
         let is_ours =
             before.is_some() && self.row.lineage.is_none_or(|known| Some(known) == before);
         if !is_ours {
@@ -128,26 +129,27 @@ impl Replica {
         self.row.lineage = Some(stored.lineage());
         if known.is_some_and(|known| known != stored.lineage()) {
             session.summary.began_anew = true;
-            let head = stored.head().filter(|head| head.predecessor == known);
+            let before = |head: &Head| head.predecessor.map(|before| before.lineage);
+            let head = stored.head().filter(|head| before(head) == known);
             if session.compaction == Compaction::Sent(stored.lineage()) {
                 session.compaction = Compaction::No;
                 session.summary.compacted = true;
             }
-            let carry = match head {
-                Some(head) if head.mended => {
-                    branch!(CompactedLifeMended);
-                    Carry::EverythingMissing
-                }
-                Some(_) => {
-                    branch!(CompactedLife);
-                    Carry::Everything
-                }
-                None => {
-                    branch!(OtherLife);
-                    Carry::Additions
-                }
+            let state = stored.state().clone();
+            let Some(head) = head else {
+                branch!(OtherLife);
+                return Some(self.adopt(session, state, Carry::Additions, time));
             };
-            return Some(self.adopt(session, stored.state().clone(), carry, time));
+            let carry = match head.mended {
+                true => Carry::EverythingMissing,
+                false => Carry::Everything,
+            };
+            if head.mended {
+                branch!(CompactedLifeMended);
+            } else {
+                branch!(CompactedLife);
+            }
+            return Some(self.adopt_compacted(session, state, carry, time));
         }
         if self.is_copy(stored.state()) {
             branch!(AdoptedAsCopy);
@@ -183,20 +185,44 @@ impl Replica {
         (!is_nothing).then_some(absorbed)
     }
 
-    pub(crate) fn adopt(
+    fn adopt(&mut self, session: &mut Session, state: State, carry: Carry, time: i64) -> Absorbed {
+        let listed = self.listed().clone();
+        self.adopt_over(session, state, &listed, carry, time)
+    }
+
+    /// Goes on with a life that was compacted out of the known one.
+    pub(crate) fn adopt_compacted(
         &mut self,
         session: &mut Session,
         state: State,
         carry: Carry,
         time: i64,
     ) -> Absorbed {
-        let actor = session.actor();
         let mut listed = self.listed().clone();
-        if mutant!(DeletionTakesUnsynced) {
-            listed = self.document.state().clone();
+        // What a copy of this store wrote under our name says nothing about our edits.
+        if !self.is_copy(&state) {
+            let local = self.document.state();
+            listed = listed.as_compacted(&state, local, self.row.actor);
         }
+        self.adopt_over(session, state, &listed, carry, time)
+    }
+
+    fn adopt_over(
+        &mut self,
+        session: &mut Session,
+        state: State,
+        listed: &State,
+        carry: Carry,
+        time: i64,
+    ) -> Absorbed {
+        let actor = session.actor();
+        let local = self.document.state().clone();
+        let listed = match mutant!(DeletionTakesUnsynced) {
+            true => &local,
+            false => listed,
+        };
         self.row.rename(actor);
-        self.document.adopt(state, &listed, actor, carry, time)
+        self.document.adopt(state, listed, actor, carry, time)
     }
 
     /// Goes on with what is stored, which tells an operation differently than this device does, and writes all that it lacks

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use driftless_document::{OpId, State, branch, mutant};
-use driftless_record::{Life, PlanError, Push, Standing, Stored, Wrote, is_reserved};
+use driftless_record::{Life, PlanError, Predecessor, Push, Standing, Stored, Wrote, is_reserved};
 use driftless_wire::{
     Op, RecordKey, RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsResponse,
 };
@@ -67,13 +67,18 @@ impl Replica {
         }
         session.compaction = Compaction::No;
         let state = stored.state();
-        let compacted = state.compacted(session.actor())?;
+        let before = stored.head().and_then(|head| head.predecessor);
+        let old = before.map_or(0, |before| before.counter);
+        let compacted = state.compacted(session.actor(), old)?;
         let is_less = compacted.population() != state.population()
             || compacted.clock().len() < state.clock().len();
         let lineage = session.lineage();
         let life = Life::Begun {
             lineage,
-            predecessor: Some(stored.lineage()),
+            predecessor: Some(Predecessor {
+                lineage: stored.lineage(),
+                counter: state.max_counter(),
+            }),
             over: Some(&stored),
         };
         let push = is_less

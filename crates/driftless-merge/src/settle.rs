@@ -96,7 +96,7 @@ impl Replica {
         branch!(Compacted);
         session.compaction = Compaction::No;
         session.summary.compacted = true;
-        let begun = self.adopt(session, compacted, Carry::Everything, now.as_millis());
+        let begun = self.adopt_compacted(session, compacted, Carry::Everything, now.as_millis());
         self.add_to(commit, Clock::new(), &begun);
         begun
     }

@@ -18,7 +18,7 @@ use driftless_wire::limits::VALUE_CHARS;
 use crate::chain::MAX_JUMP;
 use crate::codec;
 use crate::frame::{self, Frame, Kind, MAX_PARTS, text_len};
-use crate::head::Head;
+use crate::head::{Head, Predecessor};
 use crate::limits::Limits;
 use crate::lineage::{Checksum, Lineage};
 use crate::size::{Encoded, HEAD_LEN, PART_BYTES, base_text, clock_len, dead_len};
@@ -40,8 +40,8 @@ pub enum Life<'a> {
     Begun {
         /// 8 fresh random bytes.
         lineage: Lineage,
-        /// The lineage that was compacted; a device that comes from there writes its removes again too.
-        predecessor: Option<Lineage>,
+        /// The life that was compacted; a device that comes from there writes its removes again too.
+        predecessor: Option<Predecessor>,
         /// What stands there, which the new base is written beside.
         over: Option<&'a Stored>,
     },
@@ -272,7 +272,7 @@ impl Planning<'_> {
     fn based(
         &self,
         lineage: Lineage,
-        predecessor: Option<Lineage>,
+        predecessor: Option<Predecessor>,
         over: Option<&Stored>,
     ) -> Result<Push, PlanError> {
         let mut delta = self.state.diff(&State::new());
@@ -303,7 +303,7 @@ impl Planning<'_> {
     fn base(
         &self,
         lineage: Lineage,
-        predecessor: Option<Lineage>,
+        predecessor: Option<Predecessor>,
         over: Option<&Stored>,
         generation: u32,
         encoded: &Encoded,

@@ -13,7 +13,7 @@ use driftless_wire::SyncCount;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::codec::push_varint;
-use crate::head::Head;
+use crate::head::{Head, Predecessor};
 use crate::lineage::{Checksum, Lineage};
 
 const MAGIC: u8 = 0xd7;
@@ -236,11 +236,10 @@ fn header(kind: Kind, raw_len: Option<u64>) -> Vec<u8> {
             push_varint(&mut out, head.sequence.into());
             out.extend(head.tip.to_bytes());
             push_varint(&mut out, head.seen.get().unsigned_abs());
-            out.extend(
-                head.predecessor
-                    .iter()
-                    .flat_map(|lineage| lineage.to_bytes()),
-            );
+            if let Some(Predecessor { lineage, counter }) = head.predecessor {
+                out.extend(lineage.to_bytes());
+                push_varint(&mut out, counter.into());
+            }
         }
         Kind::Log { sequence } => {
             out[1] |= LOG;
@@ -357,7 +356,10 @@ impl Input<'_> {
             predecessor: if flags & PREDECESSOR == 0 {
                 None
             } else {
-                Some(Lineage::from_bytes(self.take()?))
+                Some(Predecessor {
+                    lineage: Lineage::from_bytes(self.take()?),
+                    counter: self.number()?,
+                })
             },
             plain: flags & PLAIN != 0,
             mended: flags & MENDED != 0,

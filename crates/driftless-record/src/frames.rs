@@ -105,7 +105,7 @@ impl Frames {
             bases.any(|((_, of), parts)| *of == lineage && whole(parts).is_some())
         };
         let of_head = |head: Head| match head.predecessor {
-            Some(before) if !is_whole(head.lineage) && is_whole(before) => before,
+            Some(before) if !is_whole(head.lineage) && is_whole(before.lineage) => before.lineage,
             _ => head.lineage,
         };
         self.head

@@ -4,6 +4,15 @@ use driftless_wire::SyncCount;
 
 use crate::lineage::{Checksum, Lineage};
 
+/// The life of a dataset that another one came from by compaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its name.
+    pub lineage: Lineage,
+    /// Its highest counter: whoever wrote nothing above that wrote in no later life.
+    pub counter: u32,
+}
+
 /// What the head slot says: which base and which frames on it are the stored state.
 ///
 /// Whoever writes it under compare-and-swap has won the push.
@@ -20,8 +29,8 @@ pub struct Head {
     pub sequence: u32,
     /// The point of the chain that the stored state stands for.
     pub tip: Checksum,
-    /// The lineage that this one came from by compaction.
-    pub predecessor: Option<Lineage>,
+    /// The life that this one came from by compaction.
+    pub predecessor: Option<Predecessor>,
     /// The sync count of the list that the push was planned on.
     pub seen: SyncCount,
     /// Whether every scalar, text and counter also stands as a plain record.

@@ -51,7 +51,7 @@ pub use chain::{MAX_JUMP, ReadError, read};
 pub use codec::{DecodeError, MAX_ELEMENTS, MAX_OBJECTS, MAX_VALUES, decode, encode};
 pub use fold::{Life, PlanError, Push, Standing, Wrote, plan};
 pub use frame::{Frame, FrameError, Kind, Z85Error};
-pub use head::Head;
+pub use head::{Head, Predecessor};
 pub use limits::Limits;
 pub use lineage::{Checksum, Lineage};
 pub use size::{Past, past_of_state, size_of_state};

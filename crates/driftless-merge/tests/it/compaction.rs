@@ -77,6 +77,8 @@ fn compaction_takes_the_past_and_leaves_the_data() {
 #[test]
 fn compaction_that_gives_nothing_is_a_synchronization() {
     let mut world = two();
+    // The second takes the authors of the life before the first, who are kept as long as that.
+    world.compact(0);
     world.compact(0);
     assert_eq!(world.compact(0), 1);
     assert!(!world.summary(0).compacted);
@@ -185,6 +187,85 @@ fn torn_compaction_is_repaired_and_takes_nothing_that_a_device_holds() {
         world.finish(0);
         check(&mut world, "begin end", 33);
     }
+}
+
+#[test]
+fn push_of_another_device_whose_answer_was_lost_is_in_once() {
+    let mut world = two();
+    world.put(1, "mine", 1);
+    world.increment(1, "count", 10);
+    splice(&mut world, 1, 6, 0, "<new>");
+    world.begin(1);
+    world.answer(1, Fault::Nothing);
+    world.answer(1, Fault::LostAfter);
+    world.abandon(1);
+    world.increment(1, "count", 5);
+    splice(&mut world, 1, 6, 0, "!");
+    world.compact(0);
+    world.put(0, "mine", 2);
+    world.sync(0);
+    check(&mut world, "begin !<new>end", 48);
+    assert_eq!(world.state(0).get("mine"), Some(2.into()));
+}
+
+#[test]
+fn push_of_another_device_that_never_came_is_made_again() {
+    let mut world = two();
+    world.increment(1, "count", 10);
+    splice(&mut world, 1, 6, 0, "<new>");
+    world.begin(1);
+    world.answer(1, Fault::Nothing);
+    world.answer(1, Fault::LostBefore);
+    world.abandon(1);
+    world.compact(0);
+    check(&mut world, "begin <new>end", 43);
+}
+
+#[test]
+fn copy_of_a_store_takes_nothing_of_its_original_for_its_own() {
+    let mut world = two();
+    let disk = world.devices[1].disk.clone();
+    world.join_device(disk);
+    world.increment(1, "count", 10);
+    world.increment(1, "count", 10);
+    world.sync(1);
+    world.increment(2, "count", 5);
+    world.compact(0);
+    check(&mut world, "begin end", 58);
+}
+
+#[test]
+fn what_damage_took_comes_back_from_whoever_knows_it() {
+    let mut world = two();
+    world.put(0, "late", 1);
+    world.increment(0, "late count", 4);
+    world.increment(0, "count", 1);
+    world.sync(0);
+    // Device 1 repairs without knowing of the last push, and compacts.
+    world.remove_slots();
+    world.compact(1);
+    assert!(world.summary(1).repaired && world.summary(1).compacted);
+    check(&mut world, "begin end", 34);
+    assert_eq!(world.state(1).get("late"), Some(1.into()));
+    assert_eq!(
+        world.devices[1].replica.document().counter("late count"),
+        Some(4)
+    );
+}
+
+#[test]
+fn authors_of_the_life_before_go_with_the_next_compaction() {
+    let mut world = two();
+    let author = world.devices[1].replica.document().actor();
+    world.compact(0);
+    world.sync(1);
+    assert_ne!(world.devices[1].replica.document().actor(), author);
+    assert!(world.stored_state().unwrap().clock().contains_key(&author));
+    world.increment(1, "count", 1);
+    world.sync(1);
+    world.compact(0);
+    assert!(!world.stored_state().unwrap().clock().contains_key(&author));
+    check(&mut world, "begin end", 34);
 }
 
 #[test]

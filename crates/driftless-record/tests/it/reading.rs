@@ -240,7 +240,9 @@ fn the_head_of_another_life_decides() {
     dataset.apply(&push.patches);
     let read = check_read(&dataset, Some(&stored)).unwrap();
     assert_eq!((read.state(), read.needs_repair()), (&device.state, false));
-    assert_eq!(read.head().unwrap().predecessor, Some(stored.lineage()));
+    let predecessor = read.head().unwrap().predecessor.unwrap();
+    assert_eq!(predecessor.lineage, stored.lineage());
+    assert_eq!(predecessor.counter, stored.state().max_counter());
 
     // Without a readable head the highest complete generation tells the life.
     dataset.records.insert("_driftless.head".to_owned(), None);
