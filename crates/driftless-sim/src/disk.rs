@@ -88,11 +88,19 @@ impl Disk {
 
     /// Returns the service's records as they are remembered, of the one dataset there is.
     pub(crate) fn mirror(&self) -> BTreeMap<RecordKey, MirroredRecord> {
+        self.recovered().records
+    }
+
+    /// Returns the name of the life that is remembered, as the sync row tells it.
+    pub(crate) fn life(&self) -> Option<String> {
+        let row: serde_json::Value = serde_json::from_slice(&self.recovered().sync?).ok()?;
+        Some(row.get("lineage")?.as_str()?.to_owned())
+    }
+
+    fn recovered(&self) -> Recovered {
         let owner = Owner::Identity(cloud::identity());
-        let found = self
-            .store
-            .recover(&DatasetKey::new(owner, cloud::dataset()));
-        found.ok().flatten().unwrap_or_default().records
+        let key = DatasetKey::new(owner, cloud::dataset());
+        self.store.recover(&key).ok().flatten().unwrap_or_default()
     }
 
     /// Returns the number of the last commit, and of the last one on disk.

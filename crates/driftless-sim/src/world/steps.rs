@@ -1,5 +1,7 @@
 //! The steps of a plan.
 
+use std::collections::BTreeSet;
+
 use driftless::{Dataset, PutError, RefusedEdit};
 
 use super::{Checked, MOST_CALLS, MOST_DEVICES, World};
@@ -266,10 +268,13 @@ impl World {
         self.may_be_unknown();
     }
 
-    /// Slots were damaged: a device that has never seen what they held begins another life, if it is
-    /// the first to come.
+    /// Slots were damaged: a device that has never seen what they held, or only what stood there before, goes on with
+    /// another life, if it is the first to come.
     pub(super) fn may_be_unknown(&mut self) {
-        if !self.devices.iter().all(|device| device.has_synced) {
+        let lives = self.devices.iter().map(|device| device.disk.life());
+        let lives: BTreeSet<Option<String>> = lives.collect();
+        let is_known = lives.len() == 1 && !lives.contains(&None);
+        if !is_known || !self.devices.iter().all(|device| device.has_synced) {
             self.ledger.lose_published();
         }
     }
