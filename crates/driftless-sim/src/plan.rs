@@ -253,7 +253,7 @@ impl Plan<Edit> {
         let kinds = Kinds {
             keys,
             removes_objects: story == Story::Ends,
-            puts_bytes: draw.chance(0.15),
+            puts_bytes: draw.chance(0.15) && steps < LONG,
         };
         let mut setting = Setting::draw(seed, devices, story);
         // Logs are folded where they are many and the base is large: longer worlds have room, and leave each session its time.
