@@ -216,6 +216,11 @@ impl Outside {
         // Some threads are slower than others; which one takes up the work is as good as random.
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         let delay = (number.wrapping_mul(7) ^ u64::from(self.life.run)) % (WORK_DELAY + 1);
+        // One in sixteen is held up for long.
+        let delay = match number % 16 {
+            7 => 100 * delay,
+            _ => delay,
+        };
         self.agenda
             .enter(delay as i64, Event::Work(self.life, work));
         true

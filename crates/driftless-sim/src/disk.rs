@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driftless_merge::{Commit, DatasetKey, Durability, MirroredRecord, Owner, Recovered};
 use driftless_store::{CommitError, Damage, MemoryStore, RecoverError, Row, Store};
-use driftless_wire::{DatasetName, RecordKey};
+use driftless_wire::{DatasetName, RecordKey, SyncCount};
 
 use crate::cloud;
 
@@ -95,6 +95,14 @@ impl Disk {
     pub(crate) fn life(&self) -> Option<String> {
         let row: serde_json::Value = serde_json::from_slice(&self.recovered().sync?).ok()?;
         Some(row.get("lineage")?.as_str()?.to_owned())
+    }
+
+    /// Returns the count from which the next session lists, as the sync row tells it.
+    pub(crate) fn count(&self) -> SyncCount {
+        let row = self.recovered().sync.unwrap_or_default();
+        let row: Option<serde_json::Value> = serde_json::from_slice(&row).ok();
+        let count = row.and_then(|row| row.get("count")?.as_i64());
+        SyncCount::try_from(count.unwrap_or(0)).unwrap_or(SyncCount::ZERO)
     }
 
     fn recovered(&self) -> Recovered {

@@ -51,7 +51,7 @@ struct Arguments {
     /// Runs with this deliberate defect in the product, in a build that has it.
     #[arg(long, value_parser = mutants::parse)]
     mutant: Option<Mutant>,
-    /// Tells for each deliberate defect how many worlds it takes until it is noticed.
+    /// Tells for each deliberate defect, or for the given one, how many worlds it takes until it is noticed.
     #[arg(long)]
     mutants: bool,
 }
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
 /// Runs what was asked for, and tells whether all went well.
 fn simulate(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
     if arguments.mutants {
-        return mutants::table();
+        return mutants::table(arguments.mutant);
     }
     mutant::choose(arguments.mutant);
     if let Some(path) = &arguments.plan {

@@ -338,8 +338,10 @@ impl StepKinds {
             (Kind::Sync, draw.magnitude(10.0, 60.0)),
         ];
         // Each of the others is on in a part of all worlds, and comes at a rate of its own.
+        // In some worlds all are, for what takes several to go wrong.
+        let has_all = draw.chance(0.1);
         let mut maybe = |kind: Kind, often: f64, rate: f64, is_fit: bool| {
-            let is_on = draw.chance(often);
+            let is_on = draw.chance(often) || has_all;
             let rate = draw.magnitude(rate / 8.0, rate * 2.0);
             if is_on && is_fit {
                 kinds.push((kind, rate));

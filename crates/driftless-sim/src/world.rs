@@ -16,6 +16,7 @@ use driftless::{Durability, Limits, Outcome, Report, SessionError, SyncError, Wr
 use driftless_document::State;
 use driftless_record::Stored;
 use driftless_store::MemoryStore;
+use driftless_wire::Record;
 
 use crate::agenda::{Agenda, Event, Life};
 use crate::check::{Check, Violation};
@@ -55,6 +56,8 @@ pub struct World {
     is_quiet: bool,
     /// Nobody but whole pushes has written into the slots.
     is_whole: bool,
+    /// The device that sent what was written last, if that was changed on the way and its answer tells.
+    spoilt_by: Option<usize>,
     /// Something happened at the service that a device only notices by listing everything.
     is_unnoticed: bool,
     /// Something of that kind ever happened.
@@ -107,6 +110,7 @@ impl World {
             draws: Vec::new(),
             is_quiet: false,
             is_whole: !setting.faults.keys().any(|fault| fault.damages()),
+            spoilt_by: None,
             is_unnoticed: false,
             was_unnoticed: false,
             step: 0,
@@ -340,12 +344,59 @@ impl World {
         }
     }
 
-    /// Checks that the marks that a device had before a call are at the service after it.
+    /// Checks what a call that ended well stands for.
     fn check_synced(&mut self, device: usize, marks: usize, report: &Report) -> Checked {
+        if !self.draws[device].chance(0.3) {
+            return Ok(());
+        }
+        self.check_spoilt(device, report)?;
+        self.check_count(device)?;
+        self.check_stands(device, marks, report)
+    }
+
+    /// Checks that a device does not leave what it wrote itself as it was changed on the way.
+    fn check_spoilt(&self, device: usize, report: &Report) -> Checked {
+        if self.spoilt_by != Some(device) || report.outcome != Outcome::Synced {
+            return Ok(());
+        }
+        match self.cloud.stored(&self.limits(), self.agenda.time()) {
+            Ok(Some(stored)) if !stored.needs_repair() => Ok(()),
+            stored => {
+                let what = format!("device {device} leaves what it wrote changed: {stored:?}");
+                Err(self.violation(Check::SyncedIsStored, what))
+            }
+        }
+    }
+
+    /// Checks that a device remembers every record up to the count from which it lists next.
+    fn check_count(&self, device: usize) -> Checked {
+        if self.was_unnoticed {
+            return Ok(());
+        }
+        let disk = &self.devices[device].disk;
+        let (mirror, count) = (disk.mirror(), disk.count());
+        let records = self.cloud.list(self.agenda.time()).records;
+        let is_missed = |record: &&Record| {
+            let mirrored = mirror.get(&record.key);
+            record.sync_count <= count
+                && mirrored.is_none_or(|mirrored| mirrored.value != record.value)
+        };
+        match records.iter().find(is_missed) {
+            Some(record) => {
+                let key = record.key.as_str();
+                let what = format!("device {device} has listed up to {count:?} without {key}");
+                Err(self.violation(Check::MirrorsAgree, what))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that the marks that a device had before a call are at the service after it.
+    fn check_stands(&self, device: usize, marks: usize, report: &Report) -> Checked {
         // A push onto another service than was listed may be taken there for one of its own.
         let is_told = self.is_whole && !self.is_unnoticed && self.setting.story != Story::Copies;
         let is_full = matches!(report.outcome, Outcome::Full(_));
-        if !is_told || is_full || !self.draws[device].chance(0.3) {
+        if !is_told || is_full {
             return Ok(());
         }
         let stored = self.stored_state()?.unwrap_or_default();

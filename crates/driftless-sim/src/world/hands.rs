@@ -100,6 +100,7 @@ impl World {
         let values: Vec<_> = values.into_iter().collect();
         if values.iter().any(|(key, _)| is_reserved(key)) {
             self.is_whole = false;
+            self.spoilt_by = None;
             self.may_be_unknown();
         }
         self.cloud.write(values, self.agenda.time());

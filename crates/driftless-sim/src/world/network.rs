@@ -104,6 +104,7 @@ impl World {
         };
         let is_held = self.holds_answer(&arrival);
         let device = arrival.from.device;
+        let fault = arrival.fault;
         let is_deletion = arrival.request.method() == http::Method::DELETE;
         let writes = self.cloud.writes();
         let method = arrival.request.method().clone();
@@ -114,6 +115,9 @@ impl World {
         let bytes = carried.as_ref().map_or(0, |answer| answer.body().len());
         self.note(format_args!("{device} {method} {status} {bytes}"));
         if self.cloud.writes() > writes {
+            // Whoever gets the answer sees what became of what it sent.
+            let is_seen = fault == Some(Fault::Lambda) && !is_held;
+            self.spoilt_by = is_seen.then_some(device);
             if is_deletion {
                 self.life_ended();
             }

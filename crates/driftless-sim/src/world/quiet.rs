@@ -60,8 +60,9 @@ impl World {
 
     /// Lets all devices synchronize in turn until nobody has anything to say.
     fn come_to_rest(&mut self) -> Checked {
-        if std::mem::take(&mut self.is_unnoticed) {
+        if self.is_unnoticed {
             self.list_everything()?;
+            self.is_unnoticed = false;
         }
         for _ in 0..ROUNDS {
             let mut is_quiet = true;

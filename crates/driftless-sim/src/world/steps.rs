@@ -33,7 +33,7 @@ impl World {
             Step::Flash(device) => self.flash(at(device))?,
             Step::Sync(device) => self.sync(at(device))?,
             Step::Compact(device) => self.compact(at(device))?,
-            Step::Cancel(device) => self.cancel(at(device)),
+            Step::Cancel(device) => self.cancel(at(device))?,
             Step::Network(device, is_online) => {
                 let device = at(device);
                 self.tally.count("devices that lost or found the network");
@@ -201,11 +201,17 @@ impl World {
         self.poll()
     }
 
-    fn cancel(&mut self, device: usize) {
+    fn cancel(&mut self, device: usize) -> Checked {
         let life = self.devices[device].life;
-        if self.tasks.cancel(life) {
-            self.tally.count("syncs dropped");
-            self.note(format_args!("{device} drops a sync"));
+        if !self.tasks.cancel(life) {
+            return Ok(());
+        }
+        self.tally.count("syncs dropped");
+        self.note(format_args!("{device} drops a sync"));
+        // The impatient call again at once, while steps of the dropped session are still to come.
+        match self.draws[device].chance(0.5) {
+            true => self.sync(device),
+            false => Ok(()),
         }
     }
 
@@ -239,6 +245,7 @@ impl World {
         if !slots.is_empty() {
             self.tally.count("records that rotted");
             self.is_whole = false;
+            self.spoilt_by = None;
             let key = &slots[slot % slots.len()];
             self.cloud.rot(key, place, self.agenda.time());
             (self.is_unnoticed, self.was_unnoticed) = (true, true);
@@ -251,6 +258,7 @@ impl World {
         if !slots.is_empty() {
             self.tally.count("records overwritten by others");
             self.is_whole = false;
+            self.spoilt_by = None;
             let key = slots[slot % slots.len()].clone();
             self.cloud
                 .write(vec![(key, Some("spoilt".to_owned()))], self.agenda.time());
@@ -262,6 +270,7 @@ impl World {
     fn clear(&mut self) {
         self.tally.count("slots cleared by an old client");
         self.is_whole = false;
+        self.spoilt_by = None;
         let slots = self.cloud.slots(self.agenda.time()).into_iter();
         self.cloud
             .write(slots.map(|key| (key, None)).collect(), self.agenda.time());
@@ -301,6 +310,7 @@ impl World {
     fn take_back(&mut self, writes: usize) -> Checked {
         self.tally.count("services taken back");
         let before = self.cloud.writes();
+        self.spoilt_by = None;
         self.cloud.take_back(writes);
         (self.is_unnoticed, self.was_unnoticed) = (true, true);
         self.life_ended();
