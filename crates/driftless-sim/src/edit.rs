@@ -64,17 +64,17 @@ impl Edit {
     /// What the dataset says.
     pub fn apply(&self, dataset: &Dataset) -> Result<(), PutError> {
         match self {
-            Self::Put(key, value) => dataset.put(&scalar(*key), *value),
+            Self::Put(key, value) => dataset.put(scalar(*key), *value),
             Self::PutText(key, len) => {
                 let text: String = characters(*key).take(usize::from(*len)).collect();
-                dataset.put(&scalar(*key), text)
+                dataset.put(scalar(*key), text)
             }
             Self::PutAll(values) => {
                 let values = values.iter();
                 dataset.put_all(values.map(|(key, value)| (scalar(*key), Scalar::from(*value))))
             }
-            Self::Remove(key) => dataset.remove(&scalar(*key)).map(drop),
-            Self::Increment(key, by) => dataset.increment(&counter(*key), *by),
+            Self::Remove(key) => dataset.remove(scalar(*key)).map(drop),
+            Self::Increment(key, by) => dataset.increment(counter(*key), *by),
             Self::Type(key, at, delete, insert) => {
                 let key = text(*key);
                 let len = dataset.text(&key).map_or(0, |text| text.chars().count());
@@ -84,11 +84,11 @@ impl Edit {
                 dataset.splice_text(&key, at_most, delete, &insert)
             }
             Self::Transaction(key, object, value) => dataset.transaction(|edit| {
-                edit.put(&scalar(*key), *value)?;
-                edit.increment(&counter(*object), *value)
+                edit.put(scalar(*key), *value)?;
+                edit.increment(counter(*object), *value)
             }),
-            Self::RemoveCounter(key) => dataset.remove(&counter(*key)).map(drop),
-            Self::RemoveTyped(key) => dataset.remove(&text(*key)).map(drop),
+            Self::RemoveCounter(key) => dataset.remove(counter(*key)).map(drop),
+            Self::RemoveTyped(key) => dataset.remove(text(*key)).map(drop),
         }
     }
 }

@@ -50,7 +50,7 @@ fn play(world: &mut World, step: &Step) {
             world.edit(
                 at(*device),
                 Operation::SpliceText {
-                    key,
+                    path: key.into(),
                     at: place,
                     delete,
                     insert,
@@ -59,7 +59,7 @@ fn play(world: &mut World, step: &Step) {
         }
         Step::Mark(device) => world.mark(at(*device)),
         Step::Vain(device) => {
-            world.edit_in_vain(at(*device), Operation::Increment("c0".to_owned(), 1_000))
+            world.edit_in_vain(at(*device), Operation::Increment("c0".into(), 1_000))
         }
         Step::Begin(device) => world.begin(at(*device)),
         Step::Answer(device, fault) => {

@@ -225,20 +225,20 @@ impl World {
     }
 
     pub(crate) fn remove(&mut self, device: usize, key: &str) {
-        self.edit(device, Operation::Remove(key.to_owned()));
+        self.edit(device, Operation::Remove(key.into()));
     }
 
     pub(crate) fn increment(&mut self, device: usize, key: &str, by: i64) {
-        self.edit(device, Operation::Increment(key.to_owned(), by));
+        self.edit(device, Operation::Increment(key.into(), by));
     }
 
     /// Inserts text at the front of a text.
     pub(crate) fn write(&mut self, device: usize, key: &str, text: &str) {
-        let (key, insert) = (key.to_owned(), text.to_owned());
+        let (path, insert) = (key.into(), text.to_owned());
         self.edit(
             device,
             Operation::SpliceText {
-                key,
+                path,
                 at: 0,
                 delete: 0,
                 insert,
