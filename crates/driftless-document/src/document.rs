@@ -92,6 +92,16 @@ impl Document {
         Some(self.state.sequence(ObjectId::Made(id))?.text())
     }
 
+    /// Tells whether a text stands at a path and nothing beside it, without reading it.
+    #[must_use]
+    pub fn is_text(&self, path: &Path) -> bool {
+        let place = self.state.find(path);
+        let contents = place.map(|place| self.state.contents_at(&place));
+        let kinds = contents.iter().flatten();
+        let mut kinds = kinds.map(|(id, content)| Kind::of(*id, content));
+        kinds.next() == Some(Some(Kind::Text)) && kinds.next().is_none()
+    }
+
     /// Returns the total of the counter at a path, also where a concurrent put of something else wins.
     #[must_use]
     pub fn counter(&self, path: impl Into<Path>) -> Option<i64> {

@@ -3,8 +3,8 @@
 //! Whatever is missing on the way is created: maps along the path, and the object that is edited. A scalar that is in the way
 //! is removed, something else that merges inside is refused. An edit that is refused changes nothing.
 
-use automerge::ExpandedChange;
 use automerge::transaction::Transactable;
+use automerge::{ExpandedChange, ROOT};
 
 use crate::diff::Delta;
 use crate::document::Document;
@@ -127,6 +127,13 @@ impl Document {
         let Some(place) = self.state().find(&path) else {
             return Ok(Edit::default());
         };
+        if let Some(key) = path
+            .as_root()
+            .filter(|key| !self.state().register(key).is_empty())
+        {
+            // A draft would cost a pass over the document.
+            return self.change(time, |transaction| transaction.delete(ROOT, key));
+        }
         self.compose(time, |draft| {
             draft.clear(&place);
             Ok(())

@@ -331,7 +331,7 @@ impl Dataset {
     ) -> Result<T, E> {
         let now = self.shared.clock.now();
         let made = self.slot.edit(&self.shared, |replica| {
-            let mut before = Before::default();
+            let mut before = Before::nothing();
             let (answer, made) = replica.transaction(now, |inner| {
                 let policies = &self.shared.policies;
                 let mut transaction = Transaction::new(inner, policies, &mut before);
@@ -415,8 +415,7 @@ impl Dataset {
         let now = self.shared.clock.now();
         self.slot.edit(&self.shared, |replica| {
             let operation = operation(replica.document())?;
-            let mut before = Before::default();
-            before.note(&operation, replica.document());
+            let before = Before::of(&operation, replica.document());
             let made = replica.edit(operation, now).map_err(PutError::from)?;
             Ok((made.is_some(), made, before))
         })

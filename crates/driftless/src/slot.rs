@@ -112,7 +112,7 @@ impl Slot {
             return Err(UndoError::Overtaken { key: key.clone() });
         }
         let (_, made) = replica.transaction(shared.clock.now(), |transaction| {
-            let mut operations = last.before.restore();
+            let mut operations = last.before.restore().into_iter();
             operations.try_for_each(|operation| transaction.edit(operation))?;
             Ok::<_, PutError>(())
         })?;

@@ -9,27 +9,94 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_document::{Document, Path, Value};
 use driftless_merge::Operation;
 
-/// What the keys of edits showed before them.
-#[derive(Debug, Default)]
-pub(crate) struct Before(BTreeMap<String, Option<Value>>);
+/// What brings back what edits changed.
+#[derive(Debug)]
+pub(crate) enum Before {
+    /// What the keys of the edits showed before them.
+    Values(BTreeMap<String, Option<Value>>),
+    /// The edit that takes back a change of one text, which may be long and typed into often.
+    Splice(Operation),
+}
 
 impl Before {
-    /// Takes note of what the keys of an operation show, unless they are known already.
+    /// Takes note of what no edit has changed yet.
+    pub(crate) const fn nothing() -> Self {
+        Self::Values(BTreeMap::new())
+    }
+
+    /// Takes note of what one operation is about to change.
+    pub(crate) fn of(operation: &Operation, document: &Document) -> Self {
+        splice_back(operation, document).map_or_else(
+            || {
+                let mut before = Self::nothing();
+                before.note(operation, document);
+                before
+            },
+            Self::Splice,
+        )
+    }
+
+    /// Takes note of what a further operation is about to change.
     pub(crate) fn note(&mut self, operation: &Operation, document: &Document) {
+        let Self::Values(values) = self else { return };
         for key in operation.keys() {
-            if !self.0.contains_key(key) {
-                self.0.insert(key.to_owned(), document.get(key));
+            if !values.contains_key(key) {
+                values.insert(key.to_owned(), document.get(key));
             }
         }
     }
 
     /// Returns the operations that bring it back.
-    pub(crate) fn restore(&self) -> impl Iterator<Item = Operation> + '_ {
-        self.0.iter().map(|(key, value)| match value {
-            Some(value) => Operation::PutAt(Path::from(key), value.clone()),
-            None => Operation::Remove(Path::from(key)),
-        })
+    pub(crate) fn restore(&self) -> Vec<Operation> {
+        match self {
+            Self::Splice(back) => vec![back.clone()],
+            Self::Values(values) => values
+                .iter()
+                .map(|(key, value)| match value {
+                    Some(value) => Operation::PutAt(Path::from(key), value.clone()),
+                    None => Operation::Remove(Path::from(key)),
+                })
+                .collect(),
+        }
     }
+
+    fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Values(values) => Box::new(values.keys().map(String::as_str)),
+            Self::Splice(back) => back.keys(),
+        }
+    }
+}
+
+/// Returns the edit that takes back a change of a text that is there. Only what it deletes is read.
+fn splice_back(operation: &Operation, document: &Document) -> Option<Operation> {
+    let Operation::SpliceText {
+        path,
+        at,
+        delete,
+        insert,
+    } = operation
+    else {
+        return None;
+    };
+    if !document.is_text(path) {
+        return None;
+    }
+    let deleted = match delete {
+        0 => String::new(),
+        delete => document
+            .text(path)?
+            .chars()
+            .skip(*at)
+            .take(*delete)
+            .collect(),
+    };
+    Some(Operation::SpliceText {
+        path: path.clone(),
+        at: *at,
+        delete: insert.chars().count(),
+        insert: deleted,
+    })
 }
 
 /// The last local transaction, as far as it can be taken back.
@@ -48,7 +115,9 @@ impl Last {
 
     /// Takes note that others changed keys.
     pub(crate) fn overtake(&mut self, changed: &BTreeSet<String>) {
-        let key = self.before.0.keys().find(|key| changed.contains(*key));
-        self.overtaken = self.overtaken.take().or_else(|| key.cloned());
+        let mut keys = self.before.keys();
+        let key = keys.find(|key| changed.contains(*key)).map(str::to_owned);
+        drop(keys);
+        self.overtaken = self.overtaken.take().or(key);
     }
 }

@@ -33,6 +33,13 @@ fn edit_of_any_kind_is_taken_back() {
     check(rich, |notes| notes.put("list", "replaced").unwrap());
     check(rich, |notes| notes.increment("count", -9).unwrap());
     check(rich, |notes| notes.splice_text("text", 3, 5, "").unwrap());
+    check(rich, |notes| {
+        notes.splice_text("text", 11, 0, "!é𝄞").unwrap()
+    });
+    check(rich, |notes| notes.splice_text("key", 0, 0, "a").unwrap());
+    check(rich, |notes| {
+        notes.splice_text(path!["map", "t"], 0, 0, "a").unwrap()
+    });
     check(rich, |notes| notes.insert("list", 1, 9).unwrap());
     check(rich, |notes| {
         assert!(notes.remove(path!["list", 0]).unwrap())
