@@ -247,10 +247,10 @@ impl Document {
         let path = path.into();
         self.compose(time, |draft| {
             let place = draft.place(&path)?;
+            let list = draft.ensure(&place, Kind::List)?;
             let elements = draft.state.elements_in(&place, Kind::List);
             let at = at.unwrap_or(elements.len());
             check_range(at, at, elements.len())?;
-            let list = draft.ensure(&place, Kind::List)?;
             let behind = at.checked_sub(1).map(|last| elements[last].id);
             draft.insert_values(list, behind, values, path.depth())
         })
@@ -268,6 +268,7 @@ impl Document {
         time: i64,
     ) -> Result<Edit, EditError> {
         let path = path.into();
+        path.check()?;
         let key = set::key_of(member).ok_or(EditError::NotPlain)?;
         self.compose(time, |draft| {
             let place = draft.place(&path)?;
