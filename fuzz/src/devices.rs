@@ -47,7 +47,7 @@ pub fn devices(bytes: &[u8]) {
     world.settle();
     for device in 0..DEVICES {
         world.restart(device);
-        world.edit(device, Operation::Increment("count".to_owned(), 1));
+        world.edit(device, Operation::Increment("count".into(), 1));
         world.put_own(device, 0, 7);
     }
     world.settle();
@@ -132,12 +132,12 @@ impl World {
             2 => self.put_own(device, choices.byte() % 4, choices.byte()),
             3 => self.edit(
                 device,
-                Operation::Remove(format!("shared{}", choices.byte() % 4)),
+                Operation::Remove(format!("shared{}", choices.byte() % 4).into()),
             ),
             4 => self.remove_own(device, choices.byte() % 4),
             5 => {
                 let by = i64::from(choices.byte().cast_signed());
-                self.edit(device, Operation::Increment("count".to_owned(), by));
+                self.edit(device, Operation::Increment("count".into(), by));
             }
             6 | 7 => self.splice(device, choices),
             8 => self.put_many(device, choices.byte()),
@@ -180,7 +180,7 @@ impl World {
     fn remove_own(&mut self, device: usize, key: u8) {
         let key = format!("own{device}.{key}");
         self.own.remove(&key);
-        self.edit(device, Operation::Remove(key));
+        self.edit(device, Operation::Remove(key.into()));
     }
 
     /// Changes a text that all devices type into.
@@ -190,11 +190,10 @@ impl World {
         let at = usize::from(choices.byte()) % (len + 1);
         let delete = usize::from(choices.byte() % 4).min(len - at);
         let insert = TEXTS[usize::from(choices.byte()) % TEXTS.len()].to_owned();
-        let key = "text".to_owned();
         self.edit(
             device,
             Operation::SpliceText {
-                key,
+                path: "text".into(),
                 at,
                 delete,
                 insert,
@@ -228,7 +227,7 @@ impl World {
 
     /// Makes an edit that the process takes along when it ends before the commit.
     fn edit_in_vain(&mut self, device: usize) {
-        drop(self.make(device, Operation::Increment("count".to_owned(), 1_000)));
+        drop(self.make(device, Operation::Increment("count".into(), 1_000)));
         self.restart(device);
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use driftless::DatasetName;
+use driftless::{DatasetName, Path, Step};
 
 use crate::exit;
 use crate::settings::Settings;
@@ -30,6 +30,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Put a value at a key, in place of all that stands there
     Put(PutArgs),
+    /// Insert a value into the list at a key, which begins empty
+    Insert(InsertArgs),
+    /// Add a member to the set at a key, which begins empty
+    Add(PutArgs),
+    /// Remove a member of the set at a key
+    Discard(PutArgs),
     /// Print the value at a key
     Get(KeyArgs),
     /// Remove what stands at a key
@@ -67,14 +73,28 @@ pub(crate) struct KeyArgs {
     pub(crate) of: DatasetArg,
     /// The key
     pub(crate) key: String,
+    /// A step into what stands at the key, and so on: a place in a list from 0, or a key of a map; write =7 for the key 7
+    #[arg(long = "in", value_name = "STEP", value_parser = step)]
+    pub(crate) steps: Vec<Step>,
+}
+
+impl KeyArgs {
+    pub(crate) fn path(&self) -> Path {
+        let steps = self.steps.iter().cloned();
+        steps.fold(Path::from(&self.key), Path::step)
+    }
+}
+
+/// Reads a step: a number is a place in a list, unless a sign before it says that it is a key.
+fn step(text: &str) -> Result<Step, std::convert::Infallible> {
+    let key = || Step::Key(text.strip_prefix('=').unwrap_or(text).to_owned());
+    Ok(text.parse().map_or_else(|_| key(), Step::Index))
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PutArgs {
     #[command(flatten)]
-    pub(crate) of: DatasetArg,
-    /// The key
-    pub(crate) key: String,
+    pub(crate) place: KeyArgs,
     /// The value; none for --type null
     #[arg(allow_hyphen_values = true)]
     pub(crate) value: Option<String>,
@@ -84,11 +104,18 @@ pub(crate) struct PutArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct InsertArgs {
+    #[command(flatten)]
+    pub(crate) put: PutArgs,
+    /// In front of which element, from 0; the end of the list by default
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) at: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct IncrementArgs {
     #[command(flatten)]
-    pub(crate) of: DatasetArg,
-    /// The key
-    pub(crate) key: String,
+    pub(crate) place: KeyArgs,
     /// How much to add; may be negative
     #[arg(allow_negative_numbers = true, default_value_t = 1)]
     pub(crate) by: i64,
@@ -98,9 +125,7 @@ pub(crate) struct IncrementArgs {
 #[group(id = "change", required = true, multiple = true, args = ["delete", "insert"])]
 pub(crate) struct TextArgs {
     #[command(flatten)]
-    pub(crate) of: DatasetArg,
-    /// The key
-    pub(crate) key: String,
+    pub(crate) place: KeyArgs,
     /// Where to begin, in Unicode code points from 0; the end of the text by default
     #[arg(long, value_name = "POSITION")]
     pub(crate) at: Option<usize>,

@@ -33,6 +33,9 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     let settings = &cli.settings;
     match cli.command {
         Command::Put(args) => edit::put(settings, args, output),
+        Command::Insert(args) => edit::insert(settings, args, output),
+        Command::Add(args) => edit::add(settings, args, output),
+        Command::Discard(args) => edit::discard(settings, args, output),
         Command::Remove(args) => edit::remove(settings, args, output),
         Command::Increment(args) => edit::increment(settings, args, output),
         Command::Text(args) => edit::text(settings, args, output),

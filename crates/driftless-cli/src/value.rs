@@ -28,20 +28,23 @@ pub(crate) enum Type {
     Timestamp,
     /// Nothing, but present
     Null,
+    /// JSON: an object is a map, an array a list; they merge inside
+    Json,
 }
 
 impl Type {
     /// Returns the value that a text stands for; only `null` needs none.
-    pub(crate) fn parse(self, text: Option<&str>) -> Result<Scalar, Failure> {
-        let scalar = match text {
-            Some(text) => self.scalar(text),
-            None => (self == Self::Null).then_some(Scalar::Null),
+    pub(crate) fn parse(self, text: Option<&str>) -> Result<Value, Failure> {
+        let value = match text {
+            Some(text) if self == Self::Json => from_json(text),
+            Some(text) => self.scalar(text).map(Value::Scalar),
+            None => (self == Self::Null).then_some(Value::Scalar(Scalar::Null)),
         };
         let message = || match text {
             Some(_) => format!("the value is no {}", self.name()),
             None => format!("give the {} to put", self.name()),
         };
-        scalar.ok_or_else(|| Failure::usage(message()))
+        value.ok_or_else(|| Failure::usage(message()))
     }
 
     fn scalar(self, text: &str) -> Option<Scalar> {
@@ -56,7 +59,7 @@ impl Type {
                 .ok()
                 .map(Scalar::Bytes),
             Self::Timestamp => moment(text).map(Scalar::Timestamp),
-            Self::Null => None,
+            Self::Null | Self::Json => None,
         }
     }
 
@@ -64,6 +67,29 @@ impl Type {
         self.to_possible_value()
             .map_or_else(String::new, |it| it.get_name().to_owned())
     }
+}
+
+fn from_json(text: &str) -> Option<Value> {
+    fn value(json: serde_json::Value) -> Option<Value> {
+        Some(match json {
+            serde_json::Value::Null => Scalar::Null.into(),
+            serde_json::Value::Bool(value) => value.into(),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(number) => number.into(),
+                None => number.as_f64()?.into(),
+            },
+            serde_json::Value::String(text) => text.into(),
+            serde_json::Value::Array(values) => {
+                Value::List(values.into_iter().map(value).collect::<Option<_>>()?)
+            }
+            serde_json::Value::Object(entries) => {
+                let entries = entries.into_iter();
+                let entry = |(key, json)| Some((key, value(json)?));
+                Value::Map(entries.map(entry).collect::<Option<_>>()?)
+            }
+        })
+    }
+    value(serde_json::from_str(text).ok()?)
 }
 
 fn moment(text: &str) -> Option<i64> {
@@ -89,6 +115,7 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
         Value::Text(_) => "text",
         Value::List(_) => "list",
         Value::Map(_) => "map",
+        Value::Set(_) => "set",
         Value::Scalar(scalar) => match scalar {
             Scalar::Null => "null",
             Scalar::Bool(_) => "bool",
@@ -124,6 +151,10 @@ pub(crate) fn typed(value: &Value) -> serde_json::Value {
             .iter()
             .map(|(key, value)| (key.clone(), typed(value)))
             .collect(),
+        Value::Set(members) => members
+            .iter()
+            .map(|member| typed(&Value::Scalar(member.clone())))
+            .collect(),
         other => plain(other),
     };
     json!({ "type": type_name(value), "value": plain })
@@ -138,6 +169,10 @@ fn plain(value: &Value) -> serde_json::Value {
         Value::Map(members) => members
             .iter()
             .map(|(key, value)| (key.clone(), plain(value)))
+            .collect(),
+        Value::Set(members) => members
+            .iter()
+            .map(|member| plain(&Value::Scalar(member.clone())))
             .collect(),
         Value::Scalar(scalar) => match scalar {
             Scalar::Bool(value) => json!(value),
@@ -168,7 +203,7 @@ mod tests {
     fn check(kind: Type, typed_in: &str, expected: Option<Scalar>) {
         assert_eq!(
             kind.parse(Some(typed_in)).ok(),
-            expected,
+            expected.map(Value::Scalar),
             "{kind:?} {typed_in}"
         );
     }

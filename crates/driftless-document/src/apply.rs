@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::{Delta, ObjectDelta, RegisterDelta, Removed, SequenceDelta, position};
-use crate::document::is_key;
 use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
 use crate::join::regroup;
+use crate::path::is_root_key;
 use crate::run::{Body, Run, Span, push_span};
 use crate::sequence::Sequence;
 use crate::state::{
@@ -198,7 +198,7 @@ impl Applying {
             return Err(ApplyError::Canonical);
         }
         for (key, change) in changed {
-            if key.is_empty() || (id == ObjectId::Root && !is_key(key)) {
+            if key.is_empty() || (id == ObjectId::Root && !is_root_key(key)) {
                 return Err(ApplyError::Key(key.len()));
             }
             let place = Place {

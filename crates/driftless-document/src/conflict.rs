@@ -1,6 +1,7 @@
 //! What concurrent writers left in one place.
 
 use crate::id::{Actor, OpId};
+use crate::path::Path;
 use crate::state::State;
 use crate::value::Value;
 
@@ -34,6 +35,19 @@ impl State {
             time: self.times.get(id).copied(),
         };
         self.register(key).iter().rev().map(conflict).collect()
+    }
+
+    /// Returns all values at the end of a path, as [`conflicts`](Self::conflicts) does for a key.
+    #[must_use]
+    pub fn conflicts_at(&self, path: &Path) -> Vec<Conflict> {
+        let contents = self.find(path).map(|place| self.contents_at(&place));
+        let conflict = |(id, content): (OpId, _)| Conflict {
+            value: self.value(id, &content),
+            id,
+            time: self.times.get(&id).copied(),
+        };
+        let contents = contents.into_iter().flatten().rev();
+        contents.map(conflict).collect()
     }
 
     /// Returns the winning value at a key.

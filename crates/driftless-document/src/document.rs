@@ -5,28 +5,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::legacy::{Op, OpType};
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ExpandedChange, ROOT};
 
 use crate::apply::MAX_OPERATIONS;
 use crate::diff::{Delta, ObjectDelta};
+use crate::draft::Draft;
+use crate::edit::{Edit, EditError};
 use crate::history::local_delta;
 use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
+use crate::kind::Kind;
 use crate::live::Live;
-use crate::mutant;
-use crate::ops::{self, exposed_object, legacy_scalar};
-use crate::state::{Key, Place, State};
-use crate::value::{Content, ObjectType, Scalar, Value};
-
-/// The longest key in bytes, which is what every Cognito Sync client enforces.
-pub const MAX_KEY_BYTES: usize = 128;
+use crate::ops::legacy_scalar;
+use crate::path::{Path, check_root_key};
+use crate::state::{Key, State};
+use crate::value::{Content, Scalar, Value};
 
 /// The highest counter that an edit may use; what is above is left for writing edits again after a join.
 const LAST_COUNTER: u32 = MAX_COUNTER - MAX_OPERATIONS;
-
-/// How many operations make an object: its creation, and the removal of what is in its way.
-const ENSURE: usize = 2;
 
 /// A dataset on the device.
 #[derive(Clone, Debug)]
@@ -35,75 +31,6 @@ pub struct Document {
     actor: Actor,
     state: State,
     live: Option<Live>,
-}
-
-/// What one edit did.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[must_use = "an edit is lost at a restart unless its deltas are made durable"]
-pub struct Edit {
-    /// The deltas to apply, in order, to the state before the edit; none if the edit changed nothing.
-    pub deltas: Vec<Delta>,
-    changes: Vec<ExpandedChange>,
-}
-
-impl Edit {
-    /// Tells whether the edit changed nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.deltas.is_empty()
-    }
-
-    pub(crate) fn changes(&self) -> &[ExpandedChange] {
-        &self.changes
-    }
-
-    /// Appends a later edit.
-    pub fn append(&mut self, mut later: Self) {
-        self.deltas.append(&mut later.deltas);
-        self.changes.append(&mut later.changes);
-    }
-}
-
-/// Why an edit was refused; the document is as it was.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EditError {
-    /// A key is empty, longer than [`MAX_KEY_BYTES`], or the one that the library keeps for itself.
-    #[error("a key of {0} bytes is none: it has 1 to {MAX_KEY_BYTES} and is not reserved")]
-    Key(usize),
-    /// The value is no plain scalar: counters begin at 0 and grow by increments.
-    #[error("a counter or unknown scalar cannot be put as a value")]
-    NotPlain,
-    /// An object of another kind stands at the key; remove it first.
-    #[error("a {found} stands at the key, not a {wanted}")]
-    OtherKind {
-        /// What was asked for.
-        wanted: &'static str,
-        /// What stands there.
-        found: &'static str,
-    },
-    /// The total of the counter would leave the range of 64 bits.
-    #[error("the counter stands at {total} and cannot grow by {by}")]
-    Overflow {
-        /// The total now.
-        total: i64,
-        /// The refused increment.
-        by: i64,
-    },
-    /// A place in a text lies behind its end.
-    #[error("characters {at} to {end} lie behind the end of the text at {len}")]
-    OutOfRange {
-        /// The first character.
-        at: usize,
-        /// Behind the last character.
-        end: usize,
-        /// How many characters the text has.
-        len: usize,
-    },
-    /// The op counters of this document do not suffice: one edit has too many operations, or the counters are used up, which
-    /// takes 2^31 edits or a hostile author.
-    #[error("the operation counters of the document do not suffice")]
-    Exhausted,
 }
 
 impl Document {
@@ -151,26 +78,38 @@ impl Document {
         self.state.get(key)
     }
 
-    /// Returns the text at a key: the live text object, also where a concurrent put of something else wins.
+    /// Returns the winning value at the end of a path.
     #[must_use]
-    pub fn text(&self, key: &str) -> Option<String> {
-        let id = self.object_at(key, ObjectType::Text)?;
-        self.state
-            .value(id, &Content::Object(ObjectType::Text))
-            .as_str()
-            .map(str::to_owned)
+    pub fn get_at(&self, path: &Path) -> Option<Value> {
+        self.state.get_at(path)
     }
 
-    /// Returns the total of the counter at a key, also where a concurrent put of something else wins.
+    /// Returns the text at a path: the live text object, also where a concurrent put of something else wins.
     #[must_use]
-    pub fn counter(&self, key: &str) -> Option<i64> {
-        let (id, content) = self
-            .state
-            .register(key)
-            .iter()
-            .rev()
-            .find(|(_, c)| c.is_counter())?;
-        self.state.value(*id, content).as_i64()
+    pub fn text(&self, path: impl Into<Path>) -> Option<String> {
+        let place = self.state.find(&path.into())?;
+        let id = self.state.find_in(&place, Kind::Text)?;
+        Some(self.state.sequence(ObjectId::Made(id))?.text())
+    }
+
+    /// Tells whether a text stands at a path and nothing beside it, without reading it.
+    #[must_use]
+    pub fn is_text(&self, path: &Path) -> bool {
+        let place = self.state.find(path);
+        let contents = place.map(|place| self.state.contents_at(&place));
+        let kinds = contents.iter().flatten();
+        let mut kinds = kinds.map(|(id, content)| Kind::of(*id, content));
+        kinds.next() == Some(Some(Kind::Text)) && kinds.next().is_none()
+    }
+
+    /// Returns the total of the counter at a path, also where a concurrent put of something else wins.
+    #[must_use]
+    pub fn counter(&self, path: impl Into<Path>) -> Option<i64> {
+        let place = self.state.find(&path.into())?;
+        let contents = self.state.contents_at(&place).into_iter().rev();
+        let mut counters = contents.filter(|(_, content)| content.is_counter());
+        let (id, content) = counters.next()?;
+        self.state.value(id, &content).as_i64()
     }
 
     /// Tells whether the automerge document is in memory, so that the next edit need not load it.
@@ -203,7 +142,7 @@ impl Document {
         self.live().save()
     }
 
-    fn live(&mut self) -> &mut Live {
+    pub(crate) fn live(&mut self) -> &mut Live {
         let (actor, state) = (self.actor, &self.state);
         self.live.get_or_insert_with(|| Live::rebuild(actor, state))
     }
@@ -230,8 +169,8 @@ impl Document {
         time: i64,
     ) -> Result<Edit, EditError> {
         for (key, value) in &values {
-            check_key(key)?;
-            if matches!(value, Scalar::Counter(_) | Scalar::Unknown { .. }) {
+            check_root_key(key)?;
+            if !value.is_plain() {
                 return Err(EditError::NotPlain);
             }
         }
@@ -270,204 +209,7 @@ impl Document {
         })
     }
 
-    /// Removes what stands at a key; nothing is written where nothing stands.
-    ///
-    /// # Errors
-    ///
-    /// [`EditError::Key`] if it is no key, [`EditError::Exhausted`].
-    pub fn remove(&mut self, key: &str, time: i64) -> Result<Edit, EditError> {
-        check_key(key)?;
-        if self.state.register(key).is_empty() {
-            return Ok(Edit::default());
-        }
-        self.change(time, |transaction| transaction.delete(ROOT, key))
-    }
-
-    /// Adds to the counter at a key, which is created where there is none; a scalar in its way is removed.
-    ///
-    /// # Errors
-    ///
-    /// [`EditError`] if the key is none, something that is no scalar stands there, or the total overflows.
-    pub fn increment(&mut self, key: &str, by: i64, time: i64) -> Result<Edit, EditError> {
-        check_key(key)?;
-        self.check_kind(key, None)?;
-        for counter in self
-            .state
-            .register(key)
-            .iter()
-            .filter(|(_, content)| content.is_counter())
-        {
-            let total = self
-                .state
-                .value(counter.0, &counter.1)
-                .as_i64()
-                .unwrap_or(0);
-            total
-                .checked_add(by)
-                .ok_or(EditError::Overflow { total, by })?;
-        }
-        self.check_room(ENSURE + 1)?;
-        let mut edit = self.ensure(key, None)?;
-        let told = ops::bounded(by);
-        let change = self.run(time, |transaction| transaction.increment(ROOT, key, told));
-        if let Some(mut change) = change {
-            change.operations[0].action = OpType::Increment(by);
-            edit.append(self.take_in(change));
-        }
-        Ok(edit)
-    }
-
-    /// Removes `delete` characters of the text at a key from character `at` on, and inserts others there.
-    ///
-    /// Positions count Unicode code points. The text is created where there is none; a scalar in its way is removed.
-    ///
-    /// # Errors
-    ///
-    /// [`EditError`] if the key is none, something that is no scalar stands there, or the place lies behind the end.
-    pub fn splice_text(
-        &mut self,
-        key: &str,
-        at: usize,
-        delete: usize,
-        insert: &str,
-        time: i64,
-    ) -> Result<Edit, EditError> {
-        check_key(key)?;
-        self.check_kind(key, Some(ObjectType::Text))?;
-        let len = match self.object_at(key, ObjectType::Text) {
-            Some(id) => self.live().length(ObjectId::Made(id)),
-            None => 0,
-        };
-        let end = at.saturating_add(delete);
-        if end > len {
-            return Err(EditError::OutOfRange { at, end, len });
-        }
-        self.check_room(
-            delete
-                .saturating_add(insert.chars().count())
-                .saturating_add(ENSURE),
-        )?;
-        let mut edit = self.ensure(key, Some(ObjectType::Text))?;
-        edit.append(self.splice_object(key, at, delete, insert, time)?);
-        Ok(edit)
-    }
-
-    /// Splices the text that stands at a key, at a place that lies in it.
-    pub(crate) fn splice_object(
-        &mut self,
-        key: &str,
-        at: usize,
-        delete: usize,
-        insert: &str,
-        time: i64,
-    ) -> Result<Edit, EditError> {
-        let id = self
-            .object_at(key, ObjectType::Text)
-            .expect("the text was just ensured");
-        // A text of others may show fewer characters than it has elements.
-        let len = self.live().length(ObjectId::Made(id));
-        let at = at.min(len);
-        let delete = isize::try_from(delete.min(len - at)).expect("a text fits into memory");
-        let object = exposed_object(ObjectId::Made(id));
-        self.change(time, |transaction| {
-            transaction.splice_text(object, at, delete, insert)
-        })
-    }
-
-    /// Returns the id of the live object of a kind at a key.
-    pub(crate) fn object_at(&self, key: &str, kind: ObjectType) -> Option<OpId> {
-        let mut register = self.state.register(key).iter().rev();
-        register
-            .find(|(_, content)| *content == Content::Object(kind))
-            .map(|(id, _)| *id)
-    }
-
-    /// Refuses a key at which an object of another kind stands; `None` is a counter.
-    fn check_kind(&self, key: &str, wanted: Option<ObjectType>) -> Result<(), EditError> {
-        let name = |kind: Option<ObjectType>| kind.map_or("counter", ObjectType::name);
-        for (_, content) in self.state.register(key) {
-            let found = match content {
-                Content::Object(found) => Some(*found),
-                Content::Scalar(Scalar::Counter(_)) => None,
-                Content::Scalar(_) => continue,
-            };
-            if found != wanted {
-                return Err(EditError::OtherKind {
-                    wanted: name(wanted),
-                    found: name(found),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Creates the object of a kind at a root key where it is missing, and removes the scalars in its way.
-    ///
-    /// Creation is an operation without an author: every device that creates it gives it the same id, so that two that do
-    /// so offline share one object. The id's counter is the generation: one more than the highest that the clock knows.
-    fn ensure(&mut self, key: &str, kind: Option<ObjectType>) -> Result<Edit, EditError> {
-        let is_scalar =
-            |content: &Content| matches!(content, Content::Scalar(_)) && !content.is_counter();
-        let register = self.state.register(key);
-        let in_the_way: Vec<OpId> = register
-            .iter()
-            .filter(|(_, content)| is_scalar(content))
-            .map(|(id, _)| *id)
-            .collect();
-        let mut edit = self.create(key, kind)?;
-        if !in_the_way.is_empty() {
-            edit.append(self.write_own(ops::delete(&root_place(key), &in_the_way))?);
-        }
-        Ok(edit)
-    }
-
-    /// Creates the object of a kind at a root key where it is missing, beside whatever stands there.
-    pub(crate) fn create(
-        &mut self,
-        key: &str,
-        kind: Option<ObjectType>,
-    ) -> Result<Edit, EditError> {
-        let there = match kind {
-            Some(kind) => self.object_at(key, kind).is_some(),
-            None => !self.counters_at(key).is_empty(),
-        };
-        if there {
-            return Ok(Edit::default());
-        }
-        let content = kind.map_or(Content::Scalar(Scalar::Counter(0)), Content::Object);
-        let creator = match mutant!(CreationByDevice) {
-            true => self.actor,
-            false => creator(&self.name, key, kind),
-        };
-        let id = OpId::new(self.state.seen_from(creator) + 1, creator);
-        self.write(id, ops::put(&root_place(key), &content))
-    }
-
-    /// Returns the live counters at a key, ascending.
-    pub(crate) fn counters_at(&self, key: &str) -> Vec<OpId> {
-        let register = self.state.register(key).iter();
-        register
-            .filter(|(_, content)| content.is_counter())
-            .map(|(id, _)| *id)
-            .collect()
-    }
-
-    /// Applies one operation that automerge's own edits cannot express, under the next id of this device.
-    pub(crate) fn write_own(
-        &mut self,
-        operation: automerge::legacy::Op,
-    ) -> Result<Edit, EditError> {
-        let id = OpId::new(self.live().next_counter(), self.actor);
-        self.write(id, operation)
-    }
-
-    fn write(&mut self, id: OpId, operation: Op) -> Result<Edit, EditError> {
-        self.check_room(1)?;
-        let change = self.live().write(id, operation);
-        Ok(self.take_in(change))
-    }
-
-    fn change(
+    pub(crate) fn change(
         &mut self,
         time: i64,
         edit: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
@@ -475,7 +217,7 @@ impl Document {
         self.check_room(1)?;
         let change = self.run(time, edit);
         Ok(change
-            .map(|change| self.take_in(change))
+            .map(|change| self.take_in(vec![change]))
             .unwrap_or_default())
     }
 
@@ -491,23 +233,43 @@ impl Document {
 
     /// Refuses an edit for which the counters that are left are too few.
     fn check_room(&mut self, operations: usize) -> Result<(), EditError> {
-        let last = (self.live().next_counter() as usize).saturating_add(operations);
-        let fits = operations <= MAX_OPERATIONS as usize && last <= LAST_COUNTER as usize;
-        if fits {
+        if operations <= self.room() {
             Ok(())
         } else {
             Err(EditError::Exhausted)
         }
     }
 
+    /// Returns how many operations one edit can have.
+    pub(crate) fn room(&mut self) -> usize {
+        let left = (LAST_COUNTER + 1).saturating_sub(self.live().next_counter());
+        left.min(MAX_OPERATIONS) as usize
+    }
+
     /// Advances the state by a change that automerge just made.
-    fn take_in(&mut self, change: ExpandedChange) -> Edit {
-        let delta = local_delta(&self.state, &change);
+    fn take_in(&mut self, changes: Vec<ExpandedChange>) -> Edit {
+        let delta = local_delta(&self.state, &changes);
         self.advance_state(&delta);
-        Edit {
-            deltas: vec![delta],
-            changes: vec![change],
+        Edit::new(delta, changes)
+    }
+
+    /// Makes an edit of operations that automerge's own edits cannot express.
+    pub(crate) fn compose(
+        &mut self,
+        time: i64,
+        write: impl FnOnce(&mut Draft<'_>) -> Result<(), EditError>,
+    ) -> Result<Edit, EditError> {
+        self.check_room(1)?;
+        let start = OpId::new(self.live().next_counter(), self.actor);
+        let mut draft = Draft::new(&self.name, &self.state, start);
+        write(&mut draft)?;
+        let written = draft.written;
+        if written.len() == 0 {
+            return Ok(Edit::default());
         }
+        self.check_room(written.len())?;
+        let changes = self.live().write(written, time);
+        Ok(self.take_in(changes))
     }
 
     fn advance_state(&mut self, delta: &Delta) {
@@ -541,32 +303,6 @@ impl Document {
     pub(crate) fn replace(&mut self, state: State) {
         self.state = state;
         self.live = None;
-    }
-}
-
-/// Returns the author under whose name every device creates the object of a kind at a root key; `None` is a counter.
-pub(crate) fn creator(dataset: &str, key: &str, kind: Option<ObjectType>) -> Actor {
-    let kind = kind.map_or("counter", ObjectType::name);
-    Actor::derived(&[dataset.as_bytes(), b"root", key.as_bytes(), kind.as_bytes()])
-}
-
-fn root_place(key: &str) -> Place {
-    Place {
-        object: ObjectId::Root,
-        key: Key::Map(key.to_owned()),
-    }
-}
-
-/// Tells whether a dataset can have this key.
-pub(crate) fn is_key(key: &str) -> bool {
-    (1..=MAX_KEY_BYTES).contains(&key.len()) && key != ops::MARK_KEY
-}
-
-fn check_key(key: &str) -> Result<(), EditError> {
-    if is_key(key) {
-        Ok(())
-    } else {
-        Err(EditError::Key(key.len()))
     }
 }
 

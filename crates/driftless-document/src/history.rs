@@ -190,14 +190,15 @@ pub(crate) fn operations(change: &ExpandedChange) -> impl Iterator<Item = (OpId,
         .map(move |(counter, operation)| (OpId::new(counter, actor), operation))
 }
 
-/// Returns what one new change of this device does to the state that it was made on.
+/// Returns what new changes of this device do to the state that they were made on.
 ///
-/// The change must not overwrite what it wrote itself, as no edit of [`Document`](crate::Document) does.
-pub(crate) fn local_delta(state: &State, change: &ExpandedChange) -> Delta {
+/// They must not overwrite what they wrote themselves, as no edit of [`Document`](crate::Document) does.
+pub(crate) fn local_delta(state: &State, changes: &[ExpandedChange]) -> Delta {
     let mut delta = Delta::default();
     let mut deleted: BTreeMap<ObjectId, BTreeSet<(Actor, u32)>> = BTreeMap::new();
     let mut removed: BTreeMap<(ObjectId, Key), BTreeSet<OpId>> = BTreeMap::new();
-    for (id, operation) in operations(change) {
+    let timed = |change| operations(change).map(|(id, operation)| (id, operation, change.time));
+    for (id, operation, time) in changes.iter().flat_map(timed) {
         delta.clock.insert(id.actor, id.counter);
         let object = object_of(&operation.obj);
         let key = match &operation.key {
@@ -249,8 +250,8 @@ pub(crate) fn local_delta(state: &State, change: &ExpandedChange) -> Delta {
         }
         if let Some(content) = content_of(&operation.action) {
             delta.change(object, &key).added.extend([(id, content)]);
-            if object == ObjectId::Root && change.time != 0 {
-                delta.times.insert(id, change.time);
+            if object == ObjectId::Root && time != 0 {
+                delta.times.insert(id, time);
             }
         }
     }

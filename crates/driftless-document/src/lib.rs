@@ -31,9 +31,12 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | `document.rs` | reads and edits of one dataset |
-//! | `reauthor.rs` | edits written again, where a join alone would lose them |
-//! | `value.rs`, `conflict.rs` | what a key can hold, and what concurrent writers left there |
+//! | `document.rs`, `edit.rs` | reads and edits of one dataset, at keys and at paths |
+//! | `path.rs`, `place.rs` | where something stands, and what stands there |
+//! | `draft.rs`, `write.rs` | an edit as operations; whole values of which only what differs is written |
+//! | `reauthor.rs`, `rewrite.rs` | edits written again, where a join alone would lose them |
+//! | `value.rs`, `order.rs`, `conflict.rs` | what a key can hold, and what concurrent writers left there |
+//! | `kind.rs`, `set.rs` | what merges inside and who creates it; sets, which are maps of their members |
 //! | `state.rs`, `sequence.rs`, `run.rs` | the state; lists and texts in it |
 //! | `join.rs`, `diff.rs`, `overlay.rs` | two states into one, and what one has over another |
 //! | `apply.rs`, `contradict.rs` | the gate for what others wrote |
@@ -59,21 +62,30 @@ mod conflict;
 mod contradict;
 mod diff;
 mod document;
+mod draft;
+mod edit;
 mod emit;
 mod history;
 mod id;
 mod join;
+mod kind;
 mod live;
 #[doc(hidden)]
 pub mod mutant;
 mod ops;
+mod order;
 mod overlay;
+mod path;
+mod place;
 mod reauthor;
 mod reference;
+mod rewrite;
 mod run;
 mod sequence;
+mod set;
 mod state;
 mod value;
+mod write;
 
 #[cfg(test)]
 mod hostile;
@@ -89,8 +101,10 @@ mod samples;
 pub use apply::ApplyError;
 pub use conflict::Conflict;
 pub use diff::{Delta, ObjectDelta, RegisterDelta, Removed, SequenceDelta};
-pub use document::{Document, Edit, EditError, MAX_KEY_BYTES};
+pub use document::Document;
+pub use edit::{Edit, EditError};
 pub use id::{Actor, MAX_COUNTER, ObjectId, OpId};
+pub use path::{MAX_KEY_BYTES, MAX_NESTING, Path, Step};
 pub use reauthor::{Absorbed, Carry};
 pub use reference::Reference;
 pub use run::{Body, Run, Span};

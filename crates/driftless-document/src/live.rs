@@ -14,6 +14,7 @@ use automerge::{
 };
 
 use crate::diff::{Delta, ObjectDelta, Removed, SequenceDelta};
+use crate::draft::Written;
 use crate::emit::{Operations, emit, insert_run, runs};
 use crate::id::{Actor, ObjectId, OpId};
 use crate::join::regroup;
@@ -107,30 +108,55 @@ impl Live {
         Ok(Some(change.decode()))
     }
 
-    /// Applies one operation of any author as a change of its own, and returns that.
-    pub(crate) fn write(&mut self, id: OpId, operation: Op) -> ExpandedChange {
+    /// Applies what a draft holds as one batch, and returns its changes: the creations, then those of this device.
+    pub(crate) fn write(&mut self, written: Written, time: i64) -> Vec<ExpandedChange> {
+        let Written {
+            start,
+            own,
+            creations,
+        } = written;
+        let mut batch = Vec::new();
+        let mut told = Vec::new();
+        for (id, creation) in creations {
+            let deps = self.tip_of(&actor_id(id.actor));
+            self.add_to(&mut batch, &mut told, id, 0, deps, vec![creation]);
+        }
+        if !own.is_empty() {
+            let mut deps = self.automerge.get_heads();
+            deps.extend(batch.iter().map(Change::hash));
+            deps.sort_unstable();
+            let time = time.clamp(-MAX_TIME, MAX_TIME);
+            self.add_to(&mut batch, &mut told, start, time, deps, own);
+        }
+        self.apply(batch);
+        told
+    }
+
+    /// Adds a change to a batch, and what it is to those who are told of it.
+    fn add_to(
+        &self,
+        batch: &mut Vec<Change>,
+        told: &mut Vec<ExpandedChange>,
+        id: OpId,
+        time: i64,
+        deps: Vec<ChangeHash>,
+        operations: Vec<Op>,
+    ) {
         let actor = actor_id(id.actor);
-        let deps = if id.actor == self.actor {
-            self.automerge.get_heads()
-        } else {
-            self.tip_of(&actor)
-        };
-        let seq = self.next_seq(&actor);
         let header = Header {
-            actor,
-            seq,
+            seq: self.next_seq(&actor),
             start: id.counter,
-            time: 0,
+            time,
             deps,
             extra_bytes: Vec::new(),
+            actor,
         };
-        let change = ops::change(header, vec![ops::told(&operation)]);
-        let written = ExpandedChange {
-            operations: vec![operation],
+        let change = ops::change(header, operations.iter().map(ops::told).collect());
+        told.push(ExpandedChange {
+            operations,
             ..change.decode()
-        };
-        self.apply(vec![change]);
-        written
+        });
+        batch.push(change);
     }
 
     /// Returns the counter that the next operation of this device gets.

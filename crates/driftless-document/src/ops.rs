@@ -155,11 +155,16 @@ fn legacy_key(key: &Key) -> LegacyKey {
 
 /// Returns the operation that puts a content in a place and replaces nothing.
 pub(crate) fn put(place: &Place, content: &Content) -> Op {
+    replace(place, &[], content)
+}
+
+/// Returns the operation that puts a content in a place instead of others.
+pub(crate) fn replace(place: &Place, replaced: &[OpId], content: &Content) -> Op {
     let action = match content {
         Content::Scalar(scalar) => OpType::Put(legacy_scalar(scalar)),
         Content::Object(object_type) => OpType::Make(legacy_object_type(*object_type)),
     };
-    operation(action, place, &[])
+    operation(action, place, replaced)
 }
 
 /// Returns the operation that inserts a content behind an element.

@@ -3,20 +3,19 @@
 //! Three cases, all rare. An object that was created offline may meet a namesake that lived and died elsewhere, so that one
 //! clock entry stands for two lives ([`Document::absorb`]). A dataset that was deleted and made again starts a new lineage, of
 //! whose operations the old clock knows nothing; and a copy of a store must not give out its original's ids again
-//! ([`Document::adopt`]). Each time what nobody else has seen is written once more as new edits: values are put, increments
-//! added, typed runs inserted. Lists and nested maps have no local edits yet, so there is nothing of theirs to write again.
+//! ([`Document::adopt`]). `rewrite.rs` tells what of a document is written then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::branch;
-use crate::diff::{Delta, RegisterDelta, Removed};
-use crate::document::{Document, Edit};
+use crate::diff::{Delta, RegisterDelta, Removed, position};
+use crate::document::Document;
+use crate::edit::Edit;
 use crate::id::{Actor, ObjectId, OpId};
 use crate::mutant;
-use crate::ops;
-use crate::sequence::Sequence;
-use crate::state::{Clock, Count, Counter, Items, Key, Place, State};
-use crate::value::{Content, Contents, ObjectType};
+use crate::rewrite::Again;
+use crate::state::{Clock, Count, Counter, Place, State};
+use crate::value::{Content, Contents};
 
 /// What a document did to take in another state.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,10 +64,8 @@ impl Document {
         }
         let local = self.state().clone();
         let mut dropped = Delta::default();
-        for key in lost.keys() {
-            dropped
-                .map(ObjectId::Root)
-                .insert(key.clone(), lost[key].drop_from(&local, key));
+        for life in &lost {
+            *dropped.change(life.place.object, &life.place.key) = life.drop_from(&local);
         }
         let mut state = local
             .clone()
@@ -79,17 +76,19 @@ impl Document {
             return None;
         }
         self.replace(state.join(stored));
+        let nothing = State::new();
+        let again = Again {
+            local: &local,
+            listed: &nothing,
+            carry: Carry::Additions,
+            time,
+        };
         let mut edit = Edit::default();
-        for (key, life) in lost {
-            edit.append(self.write_again(
-                &key,
-                life.id,
-                &life.content,
-                &State::new(),
-                &local,
-                Carry::Additions,
-                time,
-            ));
+        for Life { place, id, content } in lost {
+            // What stood in an object that others removed goes with it.
+            if self.state().objects.contains_key(&place.object) {
+                edit.append(self.rewrite(&again, id, &content, &place));
+            }
         }
         let changed = self.state().differing_keys(&local);
         Some(Absorbed {
@@ -118,24 +117,13 @@ impl Document {
         let local = self.state().clone();
         self.set_actor(actor);
         self.replace(stored);
-        let mut edit = Edit::default();
-        let keys: BTreeSet<&String> = local.root().keys().chain(listed.root().keys()).collect();
-        let nothing = State::new();
-        for key in keys {
-            let register = local.register(key);
-            if register.is_empty() && carry != Carry::Additions {
-                edit.append(self.remove_again(key, listed, time));
-            }
-            let is_missing = self.state().register(key).is_empty();
-            let listed = match carry {
-                Carry::EverythingMissing if is_missing => &nothing,
-                _ => listed,
-            };
-            edit.append(self.put_again(key, register, listed, time));
-            for (id, content) in register {
-                edit.append(self.write_again(key, *id, content, listed, &local, carry, time));
-            }
-        }
+        let again = Again {
+            local: &local,
+            listed,
+            carry,
+            time,
+        };
+        let edit = self.rewrite_keys(&again, ObjectId::Root, ObjectId::Root);
         let changed = self.state().differing_keys(&local);
         Absorbed {
             delta: None,
@@ -143,149 +131,20 @@ impl Document {
             changed,
         }
     }
-
-    /// Removes what stands at a key, unless something else came there since it was removed.
-    fn remove_again(&mut self, key: &str, listed: &State, time: i64) -> Edit {
-        let was = listed.register(key);
-        let is_known = |(id, content): &(OpId, Content)| {
-            listed.has_seen(*id) || was.iter().any(|(_, old)| old == content)
-        };
-        if was.is_empty() || !self.state().register(key).iter().all(is_known) {
-            return Edit::default();
-        }
-        branch!(RemovedAgain);
-        // It fails under a key that no device of ours could have written.
-        self.remove(key, time).unwrap_or_default()
-    }
-
-    /// Puts the highest scalar of a register that `listed` lacks, unless what wins over it still stands.
-    fn put_again(
-        &mut self,
-        key: &str,
-        register: &[(OpId, Content)],
-        listed: &State,
-        time: i64,
-    ) -> Edit {
-        let stands = |id: OpId| {
-            self.state()
-                .register(key)
-                .iter()
-                .any(|(other, _)| *other == id)
-        };
-        let is_gone = |(id, _): &&(OpId, Content)| listed.has_seen(*id) && !stands(*id);
-        match register.iter().rev().find(|entry| !is_gone(entry)) {
-            Some((id, Content::Scalar(scalar))) if !listed.has_seen(*id) => {
-                branch!(PutAgain);
-                // A counter is no plain scalar, and what no device of ours could have put is not written again either.
-                self.put(key, scalar.clone(), time).unwrap_or_default()
-            }
-            _ => Edit::default(),
-        }
-    }
-
-    /// Writes what one counter or text at a root key gained since `listed`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one decision over two states, used twice"
-    )]
-    fn write_again(
-        &mut self,
-        key: &str,
-        id: OpId,
-        content: &Content,
-        listed: &State,
-        local: &State,
-        carry: Carry,
-        time: i64,
-    ) -> Edit {
-        match content {
-            Content::Scalar(crate::value::Scalar::Counter(start)) => {
-                let before = if listed.counters.contains_key(&id) && listed.has_seen(id) {
-                    listed.total(id, *start)
-                } else {
-                    0
-                };
-                let by = local.total(id, *start).wrapping_sub(before);
-                if by == 0 && listed.has_seen(id) {
-                    Edit::default()
-                } else {
-                    self.add(key, by)
-                }
-            }
-            Content::Object(ObjectType::Text) => self.retype(key, id, listed, local, carry, time),
-            Content::Scalar(_) | Content::Object(_) => Edit::default(),
-        }
-    }
-
-    /// Adds to the counter at a root key, whatever else stands there.
-    fn add(&mut self, key: &str, by: i64) -> Edit {
-        branch!(AddedAgain);
-        let mut edit = self.create(key, None).expect(ROOM);
-        if by == 0 {
-            return edit;
-        }
-        let counters: Vec<OpId> = self.counters_at(key);
-        let place = Place {
-            object: ObjectId::Root,
-            key: Key::Map(key.to_owned()),
-        };
-        edit.append(
-            self.write_own(ops::increment(&place, &counters, by))
-                .expect(ROOM),
-        );
-        edit
-    }
-
-    /// Inserts what was typed into a text since `listed`, and deletes what was deleted if removals are carried.
-    fn retype(
-        &mut self,
-        key: &str,
-        id: OpId,
-        listed: &State,
-        local: &State,
-        carry: Carry,
-        time: i64,
-    ) -> Edit {
-        let empty = Sequence::default();
-        let (old, before) = (
-            local.sequence(id).unwrap_or(&empty),
-            listed.sequence(id).unwrap_or(&empty),
-        );
-        let target = self.object_at(key, ObjectType::Text);
-        let there = target
-            .and_then(|id| self.state().sequence(id))
-            .unwrap_or(&empty);
-        let splices = splices(old, before, listed, there, carry);
-        if splices.is_empty() && listed.has_seen(id) {
-            return Edit::default();
-        }
-        branch!(RetypedAgain);
-        let mut edit = self.create(key, Some(ObjectType::Text)).expect(ROOM);
-        for (at, splice) in splices.into_iter().rev() {
-            edit.append(
-                self.splice_object(key, at, usize::from(splice.delete), &splice.insert, time)
-                    .expect(ROOM),
-            );
-        }
-        edit
-    }
 }
-
-/// What holds for the few operations that are written again: the record decoder refuses states whose counters are nearly
-/// used up, so that a document that joined one can still write.
-const ROOM: &str = "counters of joined states leave room for edits";
 
 /// A life of an object that its own device must give up, for its clock entry stands for another one too.
 struct Life {
+    place: Place,
     id: OpId,
     content: Content,
 }
 
 impl Life {
-    fn drop_from(&self, state: &State, key: &str) -> RegisterDelta {
-        let removed = Removed::of(BTreeSet::from([self.id]), state.register(key).len());
+    fn drop_from(&self, state: &State) -> RegisterDelta {
+        let there = state.register_at(self.place.object, &self.place.key).len();
         RegisterDelta {
-            removed,
+            removed: Removed::of(BTreeSet::from([self.id]), there),
             added: Contents::default(),
         }
     }
@@ -294,57 +153,48 @@ impl Life {
 struct Setbacks {
     /// The clock entries to set back, with the listed values.
     clock: Clock,
-    /// Per root key the unsynced object whose content must be written again.
-    lost: BTreeMap<String, Life>,
+    /// The unsynced objects whose content must be written again, none inside of another one.
+    lost: Vec<Life>,
 }
 
 /// Finds the creators that this device's clock knows more of than anybody saw, where that would cost somebody an object.
 fn setbacks(local: &State, listed: &Clock, stored: &State) -> Setbacks {
-    let mut found = Setbacks {
-        clock: Clock::new(),
-        lost: BTreeMap::new(),
-    };
-    let unlisted = |(actor, counter): &(&Actor, &u32)| {
-        actor.is_derived() && **counter > listed.get(actor).copied().unwrap_or(0)
-    };
+    let known = |actor: &Actor| listed.get(actor).copied().unwrap_or(0);
+    let unlisted =
+        |(actor, counter): &(&Actor, &u32)| actor.is_derived() && **counter > known(actor);
     let mut unseen: BTreeMap<Actor, u32> = local
         .clock()
         .iter()
         .filter(unlisted)
-        .map(|(actor, _)| (*actor, listed.get(actor).copied().unwrap_or(0)))
+        .map(|(actor, _)| (*actor, known(actor)))
         .collect();
+    let mut found = Setbacks {
+        clock: Clock::new(),
+        lost: Vec::new(),
+    };
     if unseen.is_empty() {
         return found;
     }
-    for (key, register) in local.root() {
-        for (id, content) in register {
-            let Some(known) = unseen.get(&id.actor).copied() else {
-                continue;
-            };
-            if id.counter <= known {
-                continue;
-            }
-            // The object lives here, unseen by others: it can stay unless the stored clock speaks of another life.
-            let theirs = stored.seen_from(id.actor);
-            let living = stored
-                .register(key)
-                .iter()
-                .find(|(other, _)| other.actor == id.actor);
-            let collides = match living {
-                Some((other, _)) => other != id,
-                None => theirs >= id.counter,
-            };
-            unseen.remove(&id.actor);
-            if theirs > known && collides {
-                found.clock.insert(id.actor, known);
-                found.lost.insert(
-                    key.clone(),
-                    Life {
-                        id: *id,
-                        content: content.clone(),
-                    },
-                );
-            }
+    let mut lives = local.lives();
+    lives.retain(|life| {
+        unseen
+            .get(&life.id.actor)
+            .is_some_and(|known| life.id.counter > *known)
+    });
+    let given_up = lives
+        .iter()
+        .filter(|life| collides(life, known(&life.id.actor), stored));
+    let given_up: BTreeSet<OpId> = given_up.map(|life| life.id).collect();
+    for life in lives {
+        // It lives here, unseen by others, and stays unless it collides or stands in something that does.
+        unseen.remove(&life.id.actor);
+        let is_inside = local.is_inside(life.place.object, &given_up);
+        let goes = given_up.contains(&life.id);
+        if goes || is_inside {
+            found.clock.insert(life.id.actor, known(&life.id.actor));
+        }
+        if goes && !is_inside {
+            found.lost.push(life);
         }
     }
     // What is left was created and removed again, and nobody saw it: it leaves no trace.
@@ -352,55 +202,16 @@ fn setbacks(local: &State, listed: &Clock, stored: &State) -> Setbacks {
     found
 }
 
-/// One change of a text at a place: delete the character there, then insert before it.
-#[derive(Default)]
-struct Splice {
-    delete: bool,
-    insert: String,
-}
-
-/// Returns, by position in `there`, what makes it follow the steps from `before` to `old`.
-///
-/// What was typed goes behind the nearest element before it that is visible there too, else to the end. Only elements that
-/// were listed are known to be the same there: a copy of a store gave the ids of the others to something else.
-fn splices(
-    old: &Sequence,
-    before: &Sequence,
-    listed: &State,
-    there: &Sequence,
-    carry: Carry,
-) -> BTreeMap<usize, Splice> {
-    let visible = there.visible();
-    let index: BTreeMap<OpId, usize> = visible
-        .iter()
-        .enumerate()
-        .filter(|(_, (id, _))| listed.has_seen(*id))
-        .map(|(at, (id, _))| (*id, at))
-        .collect();
-    let related = old.runs().any(|run| index.contains_key(&run.start));
-    let mut at = if related { 0 } else { visible.len() };
-    let mut splices: BTreeMap<usize, Splice> = BTreeMap::new();
-    for (run, from, len) in old.ordered() {
-        let mut contents = run.body.contents().skip(from as usize);
-        for offset in from..from + len {
-            let element = run.start.plus(offset);
-            let content = contents.next();
-            if let Some(place) = index.get(&element) {
-                let was = before
-                    .find(element)
-                    .is_some_and(|(run, _)| run.body.is_live());
-                if carry != Carry::Additions && was && !run.body.is_live() {
-                    splices.entry(*place).or_default().delete = true;
-                }
-                at = place + 1;
-            } else if let Some(Content::Scalar(crate::value::Scalar::String(text))) = content
-                && !listed.has_seen(element)
-            {
-                splices.entry(at).or_default().insert.push_str(&text);
-            }
+/// Tells whether the stored clock speaks of another life than this one, which nobody else has seen.
+fn collides(life: &Life, known: u32, stored: &State) -> bool {
+    let theirs = stored.seen_from(life.id.actor);
+    let register = stored.register_at(life.place.object, &life.place.key);
+    let mut ids = register.iter().map(|(id, _)| *id);
+    theirs > known
+        && match ids.find(|id| id.actor == life.id.actor) {
+            Some(living) => living != life.id,
+            None => theirs >= life.id.counter,
         }
-    }
-    splices
 }
 
 impl State {
@@ -462,11 +273,40 @@ impl State {
         }
     }
 
-    fn sequence(&self, id: OpId) -> Option<&Sequence> {
-        match &self.objects.get(&ObjectId::Made(id))?.items {
-            Items::Sequence(_, sequence) => Some(sequence),
-            Items::Map(..) => None,
+    /// Returns all that lives under a creator's name.
+    fn lives(&self) -> Vec<Life> {
+        let objects = self.objects.iter().filter_map(|(id, object)| match id {
+            ObjectId::Root => None,
+            ObjectId::Made(id) => Some((*id, object.place.clone()?)),
+        });
+        let counters = self.counters.iter();
+        let counters = counters.map(|(id, counter)| (*id, counter.place.clone()));
+        let life = |(id, place): (OpId, Place)| {
+            let register = self.register_at(place.object, &place.key);
+            let at = position(register, id).ok()?;
+            let content = register[at].1.clone();
+            Some(Life { place, id, content })
+        };
+        let created = objects
+            .chain(counters)
+            .filter(|(id, _)| id.actor.is_derived());
+        created.filter_map(life).collect()
+    }
+
+    /// Tells whether an object is one of these, or stands in one of them.
+    fn is_inside(&self, object: ObjectId, these: &BTreeSet<OpId>) -> bool {
+        let mut at = object;
+        while let ObjectId::Made(id) = at {
+            if these.contains(&id) {
+                return true;
+            }
+            let place = self
+                .objects
+                .get(&at)
+                .and_then(|object| object.place.as_ref());
+            at = place.map_or(ObjectId::Root, |place| place.object);
         }
+        false
     }
 
     /// Returns the root keys at which the two states show different values.

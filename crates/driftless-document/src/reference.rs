@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use automerge::{Automerge, Change, ChangeHash, ExpandedChange};
 
-use crate::document::Edit;
+use crate::edit::Edit;
 use crate::history::operations;
 use crate::id::{Actor, OpId};
 use crate::ops::{self, Header, actor_id, actor_of, counter_of};

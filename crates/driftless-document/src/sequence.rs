@@ -150,8 +150,26 @@ impl Sequence {
         pieces
     }
 
+    /// Returns what was inserted as an element, unless that went.
+    pub(crate) fn inserted(&self, element: OpId) -> Option<Content> {
+        let (run, at) = self.find(element)?;
+        run.slice(at, 1).body.contents().next()
+    }
+
+    /// Tells whether an element is visible.
+    pub(crate) fn shows(&self, element: OpId) -> bool {
+        let is_live = |(run, _): (&Run, u32)| run.body.is_live();
+        self.find(element).is_some_and(is_live) || self.sets.contains_key(&element)
+    }
+
     /// Returns what each visible element shows, in order.
     pub(crate) fn visible(&self) -> Vec<(OpId, Content)> {
+        let shown = |element: Element| (element.winner, element.content);
+        self.elements().into_iter().map(shown).collect()
+    }
+
+    /// Returns the visible elements, in order.
+    pub(crate) fn elements(&self) -> Vec<Element> {
         let mut out = Vec::new();
         let mut cuts = Cuts::default();
         for (run, from, len) in self.ordered() {
@@ -164,7 +182,12 @@ impl Sequence {
                     .sets
                     .get(&element)
                     .and_then(|register| register.last().cloned());
-                out.extend(set.or(inserted));
+                let shown = set.or(inserted);
+                out.extend(shown.map(|(winner, content)| Element {
+                    id: element,
+                    winner,
+                    content,
+                }));
             }
         }
         out
@@ -187,6 +210,15 @@ impl Sequence {
         }
         out
     }
+}
+
+/// A visible element, and what it shows.
+#[derive(Clone, Debug)]
+pub(crate) struct Element {
+    pub(crate) id: OpId,
+    /// The operation that put what it shows.
+    pub(crate) winner: OpId,
+    pub(crate) content: Content,
 }
 
 /// Where the pieces of each run were cut before: they come in ascending order, so that each character is passed once.

@@ -11,8 +11,10 @@
 use std::collections::BTreeMap;
 
 use crate::id::{Actor, ObjectId, OpId};
+use crate::kind::Kind;
 use crate::run::Body;
 use crate::sequence::Sequence;
+use crate::set;
 use crate::value::{Content, ObjectType, Scalar, Value};
 
 /// What concurrent writers put in one place, ascending by op id; the last one wins, and an empty one is not kept.
@@ -224,12 +226,41 @@ impl State {
         register.map_or(&[], Vec::as_slice)
     }
 
+    /// Returns all that stands in a place, what was inserted as an element too, ascending by op id.
+    pub(crate) fn contents_at(&self, place: &Place) -> Register {
+        let inserted = match &place.key {
+            Key::Element(element) => self
+                .sequence(place.object)
+                .and_then(|sequence| sequence.inserted(*element))
+                .map(|content| (*element, content)),
+            Key::Map(_) => None,
+        };
+        let put = self.register_at(place.object, &place.key);
+        inserted.into_iter().chain(put.iter().cloned()).collect()
+    }
+
+    /// Returns the elements of a list or text, if that is what an object is.
+    pub(crate) fn sequence(&self, object: ObjectId) -> Option<&Sequence> {
+        match &self.objects.get(&object)?.items {
+            Items::Sequence(_, sequence) => Some(sequence),
+            Items::Map(..) => None,
+        }
+    }
+
+    /// Returns the keys of a map or set, if that is what an object is.
+    pub(crate) fn keys_in(&self, object: ObjectId) -> Option<&BTreeMap<String, Register>> {
+        match &self.objects.get(&object)?.items {
+            Items::Map(_, keys) => Some(keys),
+            Items::Sequence(..) => None,
+        }
+    }
+
     /// Returns what a reader sees of one content.
     pub(crate) fn value(&self, id: OpId, content: &Content) -> Value {
         match content {
             Content::Scalar(Scalar::Counter(start)) => Value::Counter(self.total(id, *start)),
             Content::Scalar(scalar) => Value::Scalar(scalar.clone()),
-            Content::Object(_) => self.object_value(id),
+            Content::Object(_) => self.object_value(id, Kind::of(id, content)),
         }
     }
 
@@ -251,8 +282,11 @@ impl State {
         self.counts.insert(key, count);
     }
 
-    fn object_value(&self, id: OpId) -> Value {
+    fn object_value(&self, id: OpId, kind: Option<Kind>) -> Value {
         match &self.objects[&ObjectId::Made(id)].items {
+            Items::Map(_, keys) if kind == Some(Kind::Set) => {
+                Value::Set(set::members(keys).collect())
+            }
             Items::Map(_, keys) => Value::Map(
                 keys.iter()
                     .map(|(key, register)| (key.clone(), self.winner(register)))

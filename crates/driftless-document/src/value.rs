@@ -2,7 +2,7 @@
 //!
 //! [`Content`] is what an operation writes, [`Value`] what a reader sees (a counter's total, a text's characters).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::OpId;
 
@@ -77,6 +77,11 @@ impl Scalar {
         }
     }
 
+    /// Tells whether it can be put as a value, and be a member of a set.
+    pub(crate) const fn is_plain(&self) -> bool {
+        !matches!(self, Self::Counter(_) | Self::Unknown { .. })
+    }
+
     /// Returns the bytes that the value itself takes, without any framing.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -134,15 +139,6 @@ impl ObjectType {
     #[must_use]
     pub const fn is_sequence(self) -> bool {
         matches!(self, Self::List | Self::Text)
-    }
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Map => "map",
-            Self::Table => "table",
-            Self::List => "list",
-            Self::Text => "text",
-        }
     }
 }
 
@@ -254,9 +250,40 @@ pub enum Value {
     List(Vec<Self>),
     /// The values of a nested map or table.
     Map(BTreeMap<String, Self>),
+    /// The members of a set.
+    Set(BTreeSet<Scalar>),
 }
 
 impl Value {
+    /// Returns a text, whose characters merge.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Returns a list of these values.
+    #[must_use]
+    pub fn list<T: Into<Self>>(values: impl IntoIterator<Item = T>) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+
+    /// Returns a map of these values.
+    #[must_use]
+    pub fn map<K: Into<String>, T: Into<Self>>(entries: impl IntoIterator<Item = (K, T)>) -> Self {
+        let entries = entries.into_iter();
+        Self::Map(
+            entries
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
+    }
+
+    /// Returns a set of these members.
+    #[must_use]
+    pub fn set<T: Into<Scalar>>(members: impl IntoIterator<Item = T>) -> Self {
+        Self::Set(members.into_iter().map(Into::into).collect())
+    }
+
     /// Returns the text of a string or a text.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {

@@ -10,6 +10,7 @@
 mod absorb;
 mod commit;
 mod deletion;
+mod growth;
 mod list;
 mod local;
 mod push;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Clock, Document, Edit, EditError, Scalar, branch};
+use driftless_document::{Clock, Document, Edit, EditError, Path, Scalar, Value, branch};
 use driftless_record::{RESERVED_PREFIX, is_reserved};
 use driftless_wire::Timestamp;
 
@@ -13,23 +13,22 @@ use crate::commit::Commit;
 use crate::replica::{Replica, Saved};
 use crate::room::Size;
 
-/// What one operation and its ids take at most, in bytes, beside key and value.
-const OPERATION_BYTES: usize = 40;
-
 /// One edit.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Operation {
     /// Puts scalars at keys.
     Put(BTreeMap<String, Scalar>),
-    /// Removes what stands at a key.
-    Remove(String),
-    /// Adds to the counter at a key.
-    Increment(String, i64),
-    /// Changes the text at a key.
+    /// Makes what stands at a path equal to a value; only what differs is written.
+    PutAt(Path, Value),
+    /// Removes what stands at a path.
+    Remove(Path),
+    /// Adds to the counter at a path.
+    Increment(Path, i64),
+    /// Changes the text at a path.
     SpliceText {
-        /// The key.
-        key: String,
+        /// The path.
+        path: Path,
         /// The first character, in Unicode code points.
         at: usize,
         /// How many characters go.
@@ -37,6 +36,19 @@ pub enum Operation {
         /// What comes in their place.
         insert: String,
     },
+    /// Inserts values into the list at a path.
+    Insert {
+        /// The path of the list.
+        path: Path,
+        /// The element in front of which they come; none is the end.
+        at: Option<usize>,
+        /// The values.
+        values: Vec<Value>,
+    },
+    /// Adds a member to the set at a path.
+    Add(Path, Scalar),
+    /// Removes a member of the set at a path.
+    Discard(Path, Scalar),
 }
 
 /// Why an edit was refused; nothing changed.
@@ -75,31 +87,18 @@ pub struct LocalEdit {
 }
 
 impl Operation {
-    /// Returns the bytes by which this can grow the encoded state, or `None` if it can only shrink.
-    fn growth(&self) -> Option<usize> {
+    /// Returns the keys of the dataset that this is about.
+    #[must_use]
+    pub fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
-            Self::Put(values) => Some(
-                values
-                    .iter()
-                    .map(|(key, value)| key.len() + value.size() + OPERATION_BYTES)
-                    .sum(),
-            ),
-            Self::Remove(_) => None,
-            Self::Increment(key, _) => Some(key.len() + 2 * OPERATION_BYTES),
-            // Each deleted character may cut a run in two.
-            Self::SpliceText { insert, .. } if insert.is_empty() => None,
-            Self::SpliceText { key, insert, .. } => {
-                Some(key.len() + insert.len() + 2 * OPERATION_BYTES)
-            }
-        }
-    }
-
-    fn keys(&self) -> Box<dyn Iterator<Item = &String> + '_> {
-        match self {
-            Self::Put(values) => Box::new(values.keys()),
-            Self::Remove(key) | Self::Increment(key, _) | Self::SpliceText { key, .. } => {
-                Box::new(std::iter::once(key))
-            }
+            Self::Put(values) => Box::new(values.keys().map(String::as_str)),
+            Self::PutAt(path, _)
+            | Self::Remove(path)
+            | Self::Increment(path, _)
+            | Self::SpliceText { path, .. }
+            | Self::Insert { path, .. }
+            | Self::Add(path, _)
+            | Self::Discard(path, _) => Box::new(std::iter::once(path.root())),
         }
     }
 
@@ -107,14 +106,18 @@ impl Operation {
         let time = now.as_millis();
         match self {
             Self::Put(values) => document.put_all(values, time),
-            Self::Remove(key) => document.remove(&key, time),
-            Self::Increment(key, by) => document.increment(&key, by, time),
+            Self::PutAt(path, value) => document.put_at(&path, &value, time),
+            Self::Remove(path) => document.remove(path, time),
+            Self::Increment(path, by) => document.increment(path, by, time),
             Self::SpliceText {
-                key,
+                path,
                 at,
                 delete,
                 insert,
-            } => document.splice_text(&key, at, delete, &insert, time),
+            } => document.splice_text(path, at, delete, &insert, time),
+            Self::Insert { path, at, values } => document.insert(path, at, &values, time),
+            Self::Add(path, member) => document.add(path, &member, time),
+            Self::Discard(path, member) => document.discard(path, &member, time),
         }
     }
 }
@@ -168,10 +171,10 @@ impl Replica {
     }
 
     fn perform(&mut self, operation: Operation, now: Timestamp) -> Result<Edit, RefusedEdit> {
-        if operation.keys().any(|key| is_reserved(key)) {
+        if operation.keys().any(is_reserved) {
             return Err(RefusedEdit::ReservedKey);
         }
-        let growth = operation.growth();
+        let growth = operation.growth(&self.document);
         if let Some(wanted) = growth
             && let Some(size) = self
                 .room

@@ -68,7 +68,7 @@ fn apply(model: Model, edit: &Edit, profile: &Dataset) -> Result<(), PutError> {
         Edit::Play { points, game } => {
             let best = (model.shown)(profile).unwrap_or(0).max(*points);
             profile.transaction(|edit| {
-                edit.put(&format!("game.{game:016x}"), *points)?;
+                edit.put(format!("game.{game:016x}"), *points)?;
                 edit.put(SCORE, best)
             })
         }

@@ -47,7 +47,7 @@ const NUMBER: Model = Model {
     add: |list, item, amount, line| {
         let sum = number(list, item) + amount;
         list.transaction(|edit| {
-            edit.put(&line_key(item, line), amount)?;
+            edit.put(line_key(item, line), amount)?;
             edit.put(item, sum)
         })
     },
@@ -63,7 +63,7 @@ const COUNTER: Model = Model {
     name: "a counter",
     add: |list, item, amount, line| {
         list.transaction(|edit| {
-            edit.put(&line_key(item, line), amount)?;
+            edit.put(line_key(item, line), amount)?;
             edit.increment(item, amount)
         })
     },

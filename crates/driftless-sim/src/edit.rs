@@ -1,6 +1,6 @@
 //! What devices edit when nobody says what: every kind of value, few keys, so that they collide.
 
-use driftless::{Dataset, PutError, Scalar};
+use driftless::{Dataset, Path, PutError, Scalar, Value, path};
 use serde::{Deserialize, Serialize};
 
 use crate::draw::Draw;
@@ -27,6 +27,28 @@ pub enum Edit {
     RemoveCounter(u8),
     /// Removes a text.
     RemoveTyped(u8),
+    /// Inserts values into a list: a place, and how many; every other one is a map.
+    Insert(u8, u16, u8),
+    /// Puts a number on an element of a list.
+    PutElement(u8, u16, i64),
+    /// Removes an element of a list.
+    RemoveElement(u8, u16),
+    /// Adds to a counter inside of an element.
+    CountElement(u8, u16, i64),
+    /// Puts numbers as a whole list.
+    PutList(u8, Vec<i64>),
+    /// Puts a number at a key of a map.
+    PutInside(u8, u8, i64),
+    /// Removes such a number.
+    RemoveInside(u8, u8),
+    /// Adds to a counter in a map in a map.
+    CountInside(u8, i64),
+    /// Adds a member to a set; the bool says that it is one in a map.
+    Add(u8, bool, u8),
+    /// Removes a member.
+    Discard(u8, bool, u8),
+    /// Removes a list, a map, a set, or what stands in a map.
+    RemoveObject(u8),
     /// Puts so many bytes that do not deflate, so that limits come near and logs become long.
     PutBytes(u16, u16),
 }
@@ -54,7 +76,7 @@ impl Edit {
         if kinds.puts_bytes && draw.chance(0.2) {
             return Self::PutBytes(key, draw.magnitude(100.0, 12_000.0) as u16);
         }
-        let kinds = if kinds.removes_objects { 20 } else { 18 };
+        let kinds = if kinds.removes_objects { 36 } else { 32 };
         match draw.below(kinds) {
             0..=4 => Self::Put(key, draw.between(-9, 9)),
             5 => Self::PutText(key, draw.below(60) as u16),
@@ -72,8 +94,22 @@ impl Edit {
                 draw.below(5) as u8,
             ),
             17 => Self::Transaction(key, object, draw.between(-9, 9)),
-            18 => Self::RemoveCounter(object),
-            _ => Self::RemoveTyped(object),
+            18..=20 => Self::Insert(object, draw.below(1_000) as u16, 1 + draw.below(3) as u8),
+            21 => Self::PutElement(object, draw.below(1_000) as u16, draw.between(-9, 9)),
+            22 => Self::RemoveElement(object, draw.below(1_000) as u16),
+            23 => Self::CountElement(object, draw.below(1_000) as u16, draw.between(-9, 9)),
+            24 => {
+                let values = (0..draw.below(5)).map(|_| draw.between(-9, 9));
+                Self::PutList(object, values.collect())
+            }
+            25 | 26 => Self::PutInside(object, draw.below(3) as u8, draw.between(-9, 9)),
+            27 => Self::RemoveInside(object, draw.below(3) as u8),
+            28 => Self::CountInside(object, draw.between(-9, 9)),
+            29 | 30 => Self::Add(object, draw.chance(0.4), draw.below(5) as u8),
+            31 => Self::Discard(object, draw.chance(0.4), draw.below(5) as u8),
+            32 => Self::RemoveCounter(object),
+            33 => Self::RemoveTyped(object),
+            _ => Self::RemoveObject(draw.below(10) as u8),
         }
     }
 
@@ -84,17 +120,17 @@ impl Edit {
     /// What the dataset says.
     pub fn apply(&self, dataset: &Dataset) -> Result<(), PutError> {
         match self {
-            Self::Put(key, value) => dataset.put(&scalar(*key), *value),
+            Self::Put(key, value) => dataset.put(scalar(*key), *value),
             Self::PutText(key, len) => {
                 let text: String = characters(*key).take(usize::from(*len)).collect();
-                dataset.put(&scalar(*key), text)
+                dataset.put(scalar(*key), text)
             }
             Self::PutAll(values) => {
                 let values = values.iter();
                 dataset.put_all(values.map(|(key, value)| (scalar(*key), Scalar::from(*value))))
             }
-            Self::Remove(key) => dataset.remove(&scalar(*key)).map(drop),
-            Self::Increment(key, by) => dataset.increment(&counter(*key), *by),
+            Self::Remove(key) => dataset.remove(scalar(*key)).map(drop),
+            Self::Increment(key, by) => dataset.increment(counter(*key), *by),
             Self::Type(key, at, delete, insert) => {
                 let key = text(*key);
                 let len = dataset.text(&key).map_or(0, |text| text.chars().count());
@@ -104,12 +140,55 @@ impl Edit {
                 dataset.splice_text(&key, at_most, delete, &insert)
             }
             Self::Transaction(key, object, value) => dataset.transaction(|edit| {
-                edit.put(&scalar(*key), *value)?;
-                edit.increment(&counter(*object), *value)
+                edit.put(scalar(*key), *value)?;
+                edit.increment(counter(*object), *value)
             }),
-            Self::RemoveCounter(key) => dataset.remove(&counter(*key)).map(drop),
-            Self::RemoveTyped(key) => dataset.remove(&text(*key)).map(drop),
-            Self::PutBytes(key, len) => dataset.put(&scalar(*key), noise(*key, *len)),
+            Self::RemoveCounter(key) => dataset.remove(counter(*key)).map(drop),
+            Self::RemoveTyped(key) => dataset.remove(text(*key)).map(drop),
+            Self::Insert(key, at, count) => {
+                let at = usize::from(*at) % (elements(dataset, *key) + 1);
+                let value = |n: u8| match n % 2 {
+                    0 => Value::from(i64::from(n)),
+                    _ => Value::map([("kind", Value::from("map")), ("n", Value::Counter(1))]),
+                };
+                dataset.insert_all(list(*key), Some(at), (0..*count).map(value))
+            }
+            Self::PutElement(key, at, value) => match element(dataset, *key, *at) {
+                Some(element) => dataset.put(element, *value),
+                None => Ok(()),
+            },
+            Self::RemoveElement(key, at) => match element(dataset, *key, *at) {
+                Some(element) => dataset.remove(element).map(drop),
+                None => Ok(()),
+            },
+            Self::CountElement(key, at, by) => match element(dataset, *key, *at) {
+                Some(element) => dataset.increment(element.key("n"), *by),
+                None => Ok(()),
+            },
+            Self::PutList(key, values) => {
+                dataset.put(list(*key), Value::list(values.iter().copied()))
+            }
+            Self::PutInside(key, inner, value) => dataset.put(inside(*key, *inner), *value),
+            Self::RemoveInside(key, inner) => dataset.remove(inside(*key, *inner)).map(drop),
+            Self::CountInside(key, by) => dataset.increment(path![map(*key), "in", "n"], *by),
+            Self::Add(key, is_inside, member) => dataset
+                .add(set(*key, *is_inside), i64::from(*member))
+                .map(drop),
+            Self::Discard(key, is_inside, member) => dataset
+                .discard(set(*key, *is_inside), i64::from(*member))
+                .map(drop),
+            Self::RemoveObject(which) => {
+                let key = which % 2;
+                let path = match which / 2 {
+                    0 => list(key).into(),
+                    1 => map(key).into(),
+                    2 => set(key, false),
+                    3 => set(key, true),
+                    _ => path![map(key), "in"],
+                };
+                dataset.remove(path).map(drop)
+            }
+            Self::PutBytes(key, len) => dataset.put(scalar(*key), noise(*key, *len)),
         }
     }
 }
@@ -133,6 +212,40 @@ fn counter(key: u8) -> String {
 
 fn text(key: u8) -> String {
     format!("t{key}")
+}
+
+fn list(key: u8) -> String {
+    format!("l{key}")
+}
+
+fn map(key: u8) -> String {
+    format!("o{key}")
+}
+
+fn set(key: u8, is_inside: bool) -> Path {
+    if is_inside {
+        path![map(key), "tags"]
+    } else {
+        format!("e{key}").into()
+    }
+}
+
+fn inside(key: u8, inner: u8) -> Path {
+    path![map(key), format!("k{inner}")]
+}
+
+/// Returns how many elements a list has.
+fn elements(dataset: &Dataset, key: u8) -> usize {
+    match dataset.get(list(key)) {
+        Some(Value::List(values)) => values.len(),
+        _ => 0,
+    }
+}
+
+/// Returns an element of a list that has any.
+fn element(dataset: &Dataset, key: u8, at: u16) -> Option<Path> {
+    let at = usize::from(at).checked_rem(elements(dataset, key))?;
+    Some(path![list(key), at])
 }
 
 fn characters(from: u16) -> impl Iterator<Item = char> {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::error::OpenError;
+use crate::policy::{Policies, Policy};
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
 use crate::shared::Shared;
@@ -37,6 +38,7 @@ pub struct ClientBuilder {
     seed: Option<[u8; 32]>,
     durability: Durability,
     limits: Limits,
+    policies: Policies,
     recorder: Option<Arc<dyn Recorder>>,
     accepts_loss: bool,
 }
@@ -69,6 +71,7 @@ impl ClientBuilder {
             seed: None,
             durability: Durability::Disk,
             limits: Limits::default(),
+            policies: Policies::default(),
             recorder: None,
             accepts_loss: false,
         }
@@ -113,6 +116,15 @@ impl ClientBuilder {
     /// Sets what a dataset may hold; the default is the strict reading of Cognito's "1 MB".
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Sets how conflicts are read at the keys that begin with a prefix; of several prefixes the longest counts.
+    ///
+    /// Without one it is [`Policy::Latest`]. A policy changes nothing that is stored, so it may differ from device to device
+    /// and from one version of an app to the next.
+    pub fn policy(mut self, prefix: impl Into<String>, policy: Policy) -> Self {
+        self.policies.set(prefix.into(), policy);
+        self
     }
 
     /// Sets the clock, which is only shown to people and never decides anything.
@@ -193,6 +205,7 @@ impl ClientBuilder {
             pool,
             owner: self.owner,
             limits: self.limits,
+            policies: self.policies,
             slots: Mutex::default(),
             closed: watch::Sender::new(false),
         };

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use driftless_document::{Document, Value};
+use driftless_document::Value;
 use tokio::sync::Notify;
 
 /// One key that changed.
@@ -135,7 +135,11 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    pub(crate) fn listen(&mut self, document: &Document) -> Changes {
+    /// Begins to tell of changes; `entries` are all keys and what they show.
+    pub(crate) fn listen<T: IntoIterator<Item = (String, Value)>>(
+        &mut self,
+        entries: impl FnOnce() -> T,
+    ) -> Changes {
         let queue = Arc::new(Queue::default());
         if self.is_over {
             queue.end();
@@ -143,19 +147,17 @@ impl Listeners {
         }
         self.forget_the_gone();
         if self.queues.is_empty() {
-            let keys = document.state().keys();
-            let values = keys.filter_map(|key| Some((key.to_owned(), document.get(key)?)));
-            self.shown = values.collect();
+            self.shown = entries().into_iter().collect();
         }
         self.queues.push(Arc::downgrade(&queue));
         Changes { queue }
     }
 
-    /// Tells of keys that may look different now.
+    /// Tells of keys that may look different now, which is what `read` says.
     pub(crate) fn tell<'a>(
         &mut self,
         keys: impl IntoIterator<Item = &'a String>,
-        document: &Document,
+        read: impl Fn(&str) -> Option<Value>,
         origin: Origin,
     ) {
         self.forget_the_gone();
@@ -163,7 +165,7 @@ impl Listeners {
             return;
         }
         for key in keys {
-            let new = document.get(key);
+            let new = read(key);
             let old = match &new {
                 Some(value) => self.shown.insert(key.clone(), value.clone()),
                 None => self.shown.remove(key),

@@ -6,16 +6,21 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use driftless_document::{Conflict, Document, Scalar, State, Value};
-use driftless_merge::{Operation, RefusedEdit, Size};
-use driftless_wire::{DatasetName, Timestamp};
+use driftless_document::{Conflict, Document, Path, Scalar, State, Value};
+use driftless_merge::{Operation, Size};
+use driftless_wire::DatasetName;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::changes::Changes;
-
-use crate::error::{PutError, SyncError};
+use crate::error::{PutAsError, PutError, SyncError, UndoError, ValueError};
+use crate::from_value::from_value;
 use crate::report::Report;
 use crate::shared::Shared;
 use crate::slot::{Inner, Slot};
+use crate::to_value::to_value;
+use crate::transaction::Transaction;
+use crate::undo::Before;
 
 /// One dictionary of one person, shared by all devices of that person.
 ///
@@ -23,6 +28,12 @@ use crate::slot::{Inner, Slot};
 /// client's [`Durability`](crate::Durability) says, and so do reads of the same dataset meanwhile;
 /// in async code that cannot wait a moment, call edits from `spawn_blocking`. A clone is another
 /// handle of the same dataset.
+///
+/// What is read and edited is named by a [`Path`]: a key of the dataset, or a way from there into
+/// nested maps and lists, which [`path!`](crate::path) makes. What is missing on the way of an edit
+/// is created: maps along the path, and the counter, text, list, map or set that is edited. Devices
+/// that create the same one offline share it. A scalar in the way is removed; something else that
+/// merges inside is refused with [`EditError::OtherKind`](crate::EditError::OtherKind).
 #[derive(Clone, Debug)]
 pub struct Dataset {
     pub(crate) shared: Arc<Shared>,
@@ -36,23 +47,47 @@ impl Dataset {
         self.slot.name()
     }
 
-    /// Returns the winning value at a key.
+    /// Returns the value at a path: of several that concurrent writers left, the one that the key's
+    /// [`Policy`](crate::Policy) says.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<Value> {
-        self.read(|document| document.get(key))
+    pub fn get(&self, path: impl Into<Path>) -> Option<Value> {
+        let (path, policies) = (path.into(), &self.shared.policies);
+        self.read(|document| policies.read_at(document, &path))
     }
 
-    /// Returns the text at a key, also where a concurrent put of something else wins.
-    #[must_use]
-    pub fn text(&self, key: &str) -> Option<String> {
-        self.read(|document| document.text(key))
+    /// Returns the value at a path as a type: strings and texts as strings, numbers, counters and
+    /// timestamps (in ms) as numbers, lists and sets as sequences, maps as maps and structs; `None`
+    /// if nothing stands there.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError`] if what stands there is no such type.
+    pub fn get_as<T: DeserializeOwned>(
+        &self,
+        path: impl Into<Path>,
+    ) -> Result<Option<T>, ValueError> {
+        self.get(path).map(from_value).transpose()
     }
 
-    /// Returns the total of the counter at a key, also where a concurrent put of something else
+    /// Returns the text at a path, also where a concurrent put of something else wins.
+    #[must_use]
+    pub fn text(&self, path: impl Into<Path>) -> Option<String> {
+        self.read(|document| document.text(path))
+    }
+
+    /// Returns the total of the counter at a path, also where a concurrent put of something else
     /// wins.
     #[must_use]
-    pub fn counter(&self, key: &str) -> Option<i64> {
-        self.read(|document| document.counter(key))
+    pub fn counter(&self, path: impl Into<Path>) -> Option<i64> {
+        self.read(|document| document.counter(path))
+    }
+
+    /// Tells whether a member is in the set at a path, also where a concurrent put of something
+    /// else wins.
+    #[must_use]
+    pub fn contains(&self, path: impl Into<Path>, member: impl Into<Scalar>) -> bool {
+        let member = member.into();
+        self.read(|document| document.contains(path, &member))
     }
 
     /// Tells whether anything stands at a key.
@@ -67,14 +102,10 @@ impl Dataset {
         self.read(|document| document.state().keys().map(str::to_owned).collect())
     }
 
-    /// Returns keys and winning values of one moment, in ascending byte order.
+    /// Returns keys and values of one moment, as [`get`](Self::get) does, in ascending byte order.
     #[must_use]
     pub fn entries(&self) -> Vec<(String, Value)> {
-        self.read(|document| {
-            let keys = document.state().keys();
-            keys.filter_map(|key| Some((key.to_owned(), document.get(key)?)))
-                .collect()
-        })
+        self.read(|document| self.shared.policies.entries(document))
     }
 
     /// Returns how many keys there are.
@@ -89,13 +120,15 @@ impl Dataset {
         self.read(|document| document.state().is_blank())
     }
 
-    /// Returns all values that concurrent writers left at a key, the winner first; one if there is
-    /// no conflict.
+    /// Returns all values that concurrent writers left at a path, the last one in the order of
+    /// operations first; one if there is no conflict. Each tells its author, and at keys of the
+    /// dataset when it was written, by the author's clock.
     ///
-    /// They stay until someone writes the key.
+    /// They stay until someone writes there. No policy hides any.
     #[must_use]
-    pub fn conflicts(&self, key: &str) -> Vec<Conflict> {
-        self.read(|document| document.state().conflicts(key))
+    pub fn conflicts(&self, path: impl Into<Path>) -> Vec<Conflict> {
+        let path = path.into();
+        self.read(|document| document.state().conflicts_at(&path))
     }
 
     /// Returns a copy of the state, for tools and tests that compare devices.
@@ -104,21 +137,26 @@ impl Dataset {
         self.read(|document| document.state().clone())
     }
 
-    /// Puts a value at a key, in place of all that stands there. An equal value is left, and
-    /// nothing is written.
+    /// Puts a value at a path. An equal value is left, and nothing is written.
+    ///
+    /// A scalar takes the place of all that stands there. A text, counter, list, map or set is made
+    /// equal to the value by writing only what differs, so that what others write elsewhere in it
+    /// stays; anything else that stands there goes. What is written at a key with a
+    /// [`Policy`](crate::Policy) is the better of what is shown and what is new.
     ///
     /// # Errors
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
-    pub fn put(&self, key: &str, value: impl Into<Scalar>) -> Result<(), PutError> {
-        self.edit(Operation::Put(BTreeMap::from([(
-            key.to_owned(),
-            value.into(),
-        )])))
+    pub fn put(&self, path: impl Into<Path>, value: impl Into<Value>) -> Result<(), PutError> {
+        let (path, value) = (path.into(), value.into());
+        self.edit_with(|document| {
+            let value = self.shared.policies.settle(document, &path, value);
+            Ok(Operation::PutAt(path, value))
+        })
         .map(drop)
     }
 
-    /// Puts many values, durable together and all or none; of two with one key the later counts.
+    /// Puts many scalars, durable together and all or none; of two with one key the later counts.
     ///
     /// # Errors
     ///
@@ -127,54 +165,155 @@ impl Dataset {
         &self,
         values: impl IntoIterator<Item = (String, Scalar)>,
     ) -> Result<(), PutError> {
-        self.edit(Operation::Put(values.into_iter().collect()))
-            .map(drop)
+        let values: BTreeMap<String, Scalar> = values.into_iter().collect();
+        self.edit_with(|document| {
+            let policies = &self.shared.policies;
+            Ok(Operation::Put(policies.settle_all(document, values)))
+        })
+        .map(drop)
     }
 
-    /// Removes what stands at a key, and tells whether anything did. What others write meanwhile,
-    /// unseen here, stays.
+    /// Puts a type at a path, as [`put`](Self::put) does: a struct as a map of its fields.
+    ///
+    /// It takes the form of what stands there: a string changes the text, a number moves the counter
+    /// or timestamp, a sequence of scalars changes the set that it is put onto. Fields that stand
+    /// there and that the struct does not have stay; of a map, keys that are missing go.
+    ///
+    /// # Errors
+    ///
+    /// [`PutAsError`]; unless it says otherwise, nothing changed.
+    pub fn put_as<T: Serialize + ?Sized>(
+        &self,
+        path: impl Into<Path>,
+        value: &T,
+    ) -> Result<(), PutAsError> {
+        let path = path.into();
+        self.edit_with(|document| {
+            let shown = self.shared.policies.read_at(document, &path);
+            let value = to_value(value, shown.as_ref())?;
+            let value = self.shared.policies.settle(document, &path, value);
+            Ok(Operation::PutAt(path, value))
+        })
+        .map(drop)
+    }
+
+    /// Removes what stands at a path, of a list the element, and tells whether anything did. What
+    /// others write meanwhile, unseen here, stays.
     ///
     /// # Errors
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
-    pub fn remove(&self, key: &str) -> Result<bool, PutError> {
-        self.edit(Operation::Remove(key.to_owned()))
+    pub fn remove(&self, path: impl Into<Path>) -> Result<bool, PutError> {
+        self.edit(Operation::Remove(path.into()))
     }
 
-    /// Adds to the counter at a key; concurrent increments add up. It is created where there is
-    /// none.
+    /// Adds to the counter at a path; concurrent increments add up.
     ///
     /// # Errors
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
-    pub fn increment(&self, key: &str, by: i64) -> Result<(), PutError> {
-        self.edit(Operation::Increment(key.to_owned(), by))
-            .map(drop)
+    pub fn increment(&self, path: impl Into<Path>, by: i64) -> Result<(), PutError> {
+        self.edit(Operation::Increment(path.into(), by)).map(drop)
     }
 
-    /// Removes `delete` characters of the text at a key from character `at` on, and inserts others
+    /// Removes `delete` characters of the text at a path from character `at` on, and inserts others
     /// there.
     ///
-    /// Positions count Unicode code points. The text is created where there is none.
+    /// Positions count Unicode code points.
     ///
     /// # Errors
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
     pub fn splice_text(
         &self,
-        key: &str,
+        path: impl Into<Path>,
         at: usize,
         delete: usize,
         insert: &str,
     ) -> Result<(), PutError> {
-        let insert = insert.to_owned();
+        let (path, insert) = (path.into(), insert.to_owned());
         self.edit(Operation::SpliceText {
-            key: key.to_owned(),
+            path,
             at,
             delete,
             insert,
         })
         .map(drop)
+    }
+
+    /// Inserts a value into the list at a path, in front of element `at`.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`]; unless it says otherwise, nothing changed.
+    pub fn insert(
+        &self,
+        path: impl Into<Path>,
+        at: usize,
+        value: impl Into<Value>,
+    ) -> Result<(), PutError> {
+        self.insert_all(path, Some(at), [value.into()])
+    }
+
+    /// Appends a value to the list at a path.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`]; unless it says otherwise, nothing changed.
+    pub fn push(&self, path: impl Into<Path>, value: impl Into<Value>) -> Result<(), PutError> {
+        self.insert_all(path, None, [value.into()])
+    }
+
+    /// Inserts values into the list at a path, in front of element `at` or, if that is `None`, at
+    /// the end. They stay together, whatever others insert at the same place.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`]; unless it says otherwise, nothing changed.
+    pub fn insert_all(
+        &self,
+        path: impl Into<Path>,
+        at: Option<usize>,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<(), PutError> {
+        let (path, values) = (path.into(), values.into_iter().collect());
+        self.edit(Operation::Insert { path, at, values }).map(drop)
+    }
+
+    /// Adds a member to the set at a path, and tells whether it was not in it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`]; unless it says otherwise, nothing changed.
+    pub fn add(&self, path: impl Into<Path>, member: impl Into<Scalar>) -> Result<bool, PutError> {
+        self.edit(Operation::Add(path.into(), member.into()))
+    }
+
+    /// Removes a member of the set at a path, and tells whether it was in it. If others add it
+    /// meanwhile, unseen here, it stays.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`]; unless it says otherwise, nothing changed.
+    pub fn discard(
+        &self,
+        path: impl Into<Path>,
+        member: impl Into<Scalar>,
+    ) -> Result<bool, PutError> {
+        self.edit(Operation::Discard(path.into(), member.into()))
+    }
+
+    /// Takes back the last local edit or transaction by new edits: its keys show again what they
+    /// showed before it.
+    ///
+    /// What is remembered for it lives in memory, not longer than the client is open. The losing
+    /// values of a conflict do not come back, and an undo cannot be undone.
+    ///
+    /// # Errors
+    ///
+    /// [`UndoError`]: once a synchronization has brought an edit of one of the keys, it is refused.
+    pub fn undo(&self) -> Result<(), UndoError> {
+        self.slot.undo(&self.shared)
     }
 
     /// Makes several edits that become durable together and are synchronized together, or none of
@@ -192,13 +331,16 @@ impl Dataset {
     ) -> Result<T, E> {
         let now = self.shared.clock.now();
         let made = self.slot.edit(&self.shared, |replica| {
-            replica.transaction(now, |inner| {
-                let run = AssertUnwindSafe(|| run(&mut Transaction { inner }));
-                match catch_unwind(run) {
+            let mut before = Before::nothing();
+            let (answer, made) = replica.transaction(now, |inner| {
+                let policies = &self.shared.policies;
+                let mut transaction = Transaction::new(inner, policies, &mut before);
+                match catch_unwind(AssertUnwindSafe(|| run(&mut transaction))) {
                     Ok(ran) => ran.map_err(Stopped::Failed),
                     Err(panic) => Err(Stopped::Panicked(panic)),
                 }
-            })
+            })?;
+            Ok((answer, made, before))
         });
         made.map_err(|stopped| match stopped {
             Stopped::Failed(error) => error,
@@ -214,7 +356,7 @@ impl Dataset {
         let Inner {
             replica, listeners, ..
         } = &mut *inner;
-        listeners.listen(replica.document())
+        listeners.listen(|| self.shared.policies.entries(replica.document()))
     }
 
     /// Tells whether there are edits that the service is not known to have; it survives restarts.
@@ -277,12 +419,21 @@ impl Dataset {
         read(self.slot.lock().replica.document())
     }
 
-    /// Makes one edit and tells whether it changed anything.
     fn edit(&self, operation: Operation) -> Result<bool, PutError> {
-        let now: Timestamp = self.shared.clock.now();
+        self.edit_with(|_| Ok(operation))
+    }
+
+    /// Makes an edit that depends on what there is, and tells whether it changed anything.
+    fn edit_with<E: From<PutError>>(
+        &self,
+        operation: impl FnOnce(&Document) -> Result<Operation, E>,
+    ) -> Result<bool, E> {
+        let now = self.shared.clock.now();
         self.slot.edit(&self.shared, |replica| {
-            let made = replica.edit(operation, now)?;
-            Ok((made.is_some(), made))
+            let operation = operation(replica.document())?;
+            let before = Before::of(&operation, replica.document());
+            let made = replica.edit(operation, now).map_err(PutError::from)?;
+            Ok((made.is_some(), made, before))
         })
     }
 }
@@ -296,75 +447,5 @@ enum Stopped<E> {
 impl<E: From<PutError>> From<PutError> for Stopped<E> {
     fn from(error: PutError) -> Self {
         Self::Failed(error.into())
-    }
-}
-
-/// Several edits in the making; reads see those made before.
-#[derive(Debug)]
-pub struct Transaction<'a, 'b> {
-    inner: &'a mut driftless_merge::Transaction<'b>,
-}
-
-impl Transaction<'_, '_> {
-    /// Returns the winning value at a key.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<Value> {
-        self.inner.document().get(key)
-    }
-
-    /// Puts a value, as [`Dataset::put`] does.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError::Refused`]; the edits before it stand unless the transaction fails.
-    pub fn put(&mut self, key: &str, value: impl Into<Scalar>) -> Result<(), PutError> {
-        self.edit(Operation::Put(BTreeMap::from([(
-            key.to_owned(),
-            value.into(),
-        )])))
-    }
-
-    /// Removes what stands at a key, as [`Dataset::remove`] does.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError::Refused`]; the edits before it stand unless the transaction fails.
-    pub fn remove(&mut self, key: &str) -> Result<(), PutError> {
-        self.edit(Operation::Remove(key.to_owned()))
-    }
-
-    /// Adds to a counter, as [`Dataset::increment`] does.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError::Refused`]; the edits before it stand unless the transaction fails.
-    pub fn increment(&mut self, key: &str, by: i64) -> Result<(), PutError> {
-        self.edit(Operation::Increment(key.to_owned(), by))
-    }
-
-    /// Changes a text, as [`Dataset::splice_text`] does.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError::Refused`]; the edits before it stand unless the transaction fails.
-    pub fn splice_text(
-        &mut self,
-        key: &str,
-        at: usize,
-        delete: usize,
-        insert: &str,
-    ) -> Result<(), PutError> {
-        let insert = insert.to_owned();
-        self.edit(Operation::SpliceText {
-            key: key.to_owned(),
-            at,
-            delete,
-            insert,
-        })
-    }
-
-    fn edit(&mut self, operation: Operation) -> Result<(), PutError> {
-        let refused: Result<(), RefusedEdit> = self.inner.edit(operation);
-        Ok(refused?)
     }
 }

@@ -173,7 +173,7 @@ fn step(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64, input: Input) -> St
                     return Step::Done(Err(SyncError::Store(error)));
                 }
             }
-            Output::Changed(keys) => inner.tell(&keys, Origin::Remote),
+            Output::Changed(keys) => inner.tell(shared, &keys, Origin::Remote),
             Output::Rewrote(edit) => inner.record(shared, slot.name(), &edit),
             Output::List(request) => return Step::Send(Request::ListRecords(request)),
             Output::Update(request) => return Step::Send(Request::UpdateRecords(request)),

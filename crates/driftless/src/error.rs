@@ -1,5 +1,6 @@
 //! What can go wrong, per operation, with what to do about it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use driftless_merge::{RefusedEdit, ReplicaError, SessionError};
@@ -111,6 +112,58 @@ impl From<Refusal> for PutError {
             Refusal::Closed => Self::Closed,
         }
     }
+}
+
+/// Why a transaction was not taken back; nothing changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UndoError {
+    /// There is no local transaction to take back: none was made since the dataset was opened or deleted, or the last one
+    /// was taken back already.
+    #[error("there is nothing to undo")]
+    Nothing,
+    /// Another device has changed a key of the transaction since, and would lose that. Edit the key instead.
+    #[error("the key {key} has been changed by others since")]
+    Overtaken {
+        /// The first such key.
+        key: String,
+    },
+    /// The edits that would take it back are refused or cannot be kept, as any edit.
+    #[error(transparent)]
+    Put(#[from] PutError),
+}
+
+/// Why a value is not read as a type, or a type is no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct ValueError {
+    what: String,
+}
+
+impl serde::ser::Error for ValueError {
+    fn custom<T: fmt::Display>(what: T) -> Self {
+        let what = what.to_string();
+        Self { what }
+    }
+}
+
+impl serde::de::Error for ValueError {
+    fn custom<T: fmt::Display>(what: T) -> Self {
+        let what = what.to_string();
+        Self { what }
+    }
+}
+
+/// Why a typed value was not put.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PutAsError {
+    /// The type cannot be written as a value; nothing changed.
+    #[error("the type is no value")]
+    Value(#[from] ValueError),
+    /// The edit was not made.
+    #[error(transparent)]
+    Put(#[from] PutError),
 }
 
 /// Why a synchronization failed.

@@ -6,7 +6,7 @@
 //! the same data.
 //!
 //! ```
-//! use driftless::{Client, PutError, Scalar, Value};
+//! use driftless::{Client, PutError, Scalar, Value, path};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let home = tempfile::tempdir()?;
@@ -24,6 +24,12 @@
 //! assert_eq!(trip.get("hotel"), Some(Value::Scalar(Scalar::from("Miramar"))));
 //! assert_eq!(trip.counter("nights"), Some(2));
 //! assert_eq!(changes.try_next().map(|change| change.key).as_deref(), Some("hotel"));
+//!
+//! // Lists, sets and nested maps merge inside; a path leads there.
+//! trip.push("days", Value::map([("city", "Rome")]))?;
+//! trip.put(path!["days", 0, "nights"], 2)?;
+//! trip.add(path!["days", 0, "tags"], "food")?;
+//! assert_eq!(trip.get_as::<u32>(path!["days", 0, "nights"])?, Some(2));
 //!
 //! // All or none, and synchronized together.
 //! let failed = trip.transaction(|edit| {
@@ -62,6 +68,18 @@
 //!   edits unsynced. Each operation has its own error, and each variant says what to do.
 //! - Data are kept per identity and never change hands; a store belongs to one identity pool.
 //!
+//! # How edits merge
+//!
+//! | two devices, concurrently | outcome everywhere |
+//! | --- | --- |
+//! | put different values at one place | one winner; the others stay readable through [`Dataset::conflicts`] until someone writes there; a [`Policy`] may show another one |
+//! | put and remove at one place | the put stays |
+//! | increment one counter | the increments add up |
+//! | edit one text or list | both edits are in, in one order; what was inserted together stays together |
+//! | add and remove members of one set, keys of one map | all of them; of one member or key the addition stays |
+//! | create the same text, list, map, set or counter at one place | one of it, with what both wrote |
+//! | edit inside of something, and replace or remove it | the replacement or removal wins |
+//!
 //! # What is logged
 //!
 //! Each session has a `tracing` span named `synchronize` at level info, with these fields:
@@ -87,7 +105,9 @@
 //! are those of [`store`], the ones at the service those of `driftless-record`.
 
 pub use driftless_document as document;
-pub use driftless_document::{Actor, Conflict, EditError, Scalar, Value};
+pub use driftless_document::{
+    Actor, Conflict, EditError, MAX_NESTING, Path, Scalar, Step, Value, path,
+};
 pub use driftless_merge::{Durability, RefusedEdit, SessionError, Size};
 pub use driftless_record::{Limits, Wrote};
 pub use driftless_store as store;
@@ -101,19 +121,28 @@ mod client;
 mod dataset;
 mod driver;
 mod error;
+mod from_value;
+mod policy;
 mod recorder;
 mod report;
 mod seeds;
 mod shared;
 mod slot;
+mod to_value;
+mod transaction;
 mod turns;
+mod undo;
 mod workers;
 
 pub use builder::ClientBuilder;
 pub use changes::{Change, Changes, Origin};
 pub use client::Client;
-pub use dataset::{Dataset, Transaction};
-pub use error::{CloseError, DatasetError, OpenError, PutError, SyncError};
+pub use dataset::Dataset;
+pub use error::{
+    CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
+};
+pub use policy::Policy;
 pub use recorder::Recorder;
 pub use report::{Outcome, Report};
+pub use transaction::Transaction;
 pub use workers::{Work, Workers};

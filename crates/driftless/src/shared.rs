@@ -12,6 +12,7 @@ use driftless_wire::{DatasetName, IdentityPoolId};
 use tokio::sync::watch;
 
 use crate::error::{DatasetError, OpenError, SyncError};
+use crate::policy::Policies;
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
 use crate::slot::Slot;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) pool: IdentityPoolId,
     pub(crate) owner: Owner,
     pub(crate) limits: Limits,
+    pub(crate) policies: Policies,
     /// The datasets that are open, each once.
     pub(crate) slots: Mutex<BTreeMap<DatasetName, Arc<Slot>>>,
     /// Whether the client was closed; it changes under the lock of `slots`.

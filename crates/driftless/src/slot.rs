@@ -16,9 +16,10 @@ use driftless_store::CommitError;
 use driftless_wire::DatasetName;
 
 use crate::changes::{Listeners, Origin};
-use crate::error::{PutError, Refusal};
+use crate::error::{PutError, Refusal, UndoError};
 use crate::shared::Shared;
 use crate::turns::Turns;
+use crate::undo::{Before, Last};
 
 /// A dataset that a client has open.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) listeners: Listeners,
     /// The number of the session that began last.
     pub(crate) session: u64,
+    /// What can be undone.
+    last: Option<Last>,
     /// Why the dataset takes no more edits.
     refusal: Option<Refusal>,
     /// A fold is under way.
@@ -47,6 +50,7 @@ impl Slot {
             replica,
             listeners: Listeners::default(),
             session: 0,
+            last: None,
             refusal: None,
             folding: false,
         };
@@ -82,27 +86,58 @@ impl Slot {
     }
 
     /// Makes an edit and makes it durable; listeners and the recorder hear of it after that.
+    ///
+    /// `edit` says what its keys showed before, too.
     pub(crate) fn edit<T, E: From<PutError>>(
         self: &Arc<Self>,
         shared: &Arc<Shared>,
-        edit: impl FnOnce(&mut Replica) -> Result<(T, Option<LocalEdit>), E>,
+        edit: impl FnOnce(&mut Replica) -> Result<(T, Option<LocalEdit>, Before), E>,
     ) -> Result<T, E> {
         let mut inner = self.writable().map_err(PutError::from)?;
-        if inner.replica.wants_document()
-            && let Some(document) = shared.document(inner.replica.key())
-        {
-            inner.replica.attach(&document);
+        inner.load(shared);
+        let (answer, made, before) = edit(&mut inner.replica)?;
+        if let Some(made) = made {
+            inner.last = Some(Last::new(before));
+            self.finish(shared, inner, made)?;
         }
-        let (answer, made) = edit(&mut inner.replica)?;
-        let Some(made) = made else { return Ok(answer) };
+        Ok(answer)
+    }
+
+    /// Takes back the last local transaction by new edits, which cannot be taken back themselves.
+    pub(crate) fn undo(self: &Arc<Self>, shared: &Arc<Shared>) -> Result<(), UndoError> {
+        let mut inner = self.writable().map_err(PutError::from)?;
+        let Inner { last, replica, .. } = &mut *inner;
+        let last = last.as_ref().ok_or(UndoError::Nothing)?;
+        if let Some(key) = &last.overtaken {
+            return Err(UndoError::Overtaken { key: key.clone() });
+        }
+        let (_, made) = replica.transaction(shared.clock.now(), |transaction| {
+            let mut operations = last.before.restore().into_iter();
+            operations.try_for_each(|operation| transaction.edit(operation))?;
+            Ok::<_, PutError>(())
+        })?;
+        inner.last = None;
+        if let Some(made) = made {
+            self.finish(shared, inner, made)?;
+        }
+        Ok(())
+    }
+
+    /// Makes an edit durable that is made in memory, and tells of it.
+    fn finish(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        mut inner: MutexGuard<'_, Inner>,
+        made: LocalEdit,
+    ) -> Result<(), PutError> {
         let kept = inner.keep(shared, made.commit).map_err(PutError::Store);
         if !mutant!(AcknowledgedBeforeCommit) {
             kept?;
         }
         inner.record(shared, &self.name, &made.edit);
-        inner.tell(&made.changed, Origin::Local);
+        inner.tell(shared, &made.changed, Origin::Local);
         self.fold_if_long(shared, inner);
-        Ok(answer)
+        Ok(())
     }
 
     /// Empties the dataset. A session that runs is abandoned; its driver begins another one.
@@ -116,8 +151,9 @@ impl Slot {
             .map(str::to_owned)
             .collect();
         let commit = inner.replica.delete(actor);
+        inner.last = None;
         inner.keep(shared, commit).map_err(PutError::Store)?;
-        inner.tell(&keys, Origin::Local);
+        inner.tell(shared, &keys, Origin::Local);
         Ok(())
     }
 
@@ -186,8 +222,23 @@ impl Inner {
         }
     }
 
-    pub(crate) fn tell(&mut self, keys: &BTreeSet<String>, origin: Origin) {
-        self.listeners.tell(keys, self.replica.document(), origin);
+    /// Tells listeners of keys that changed.
+    pub(crate) fn tell(&mut self, shared: &Shared, keys: &BTreeSet<String>, origin: Origin) {
+        if let (Origin::Remote, Some(last)) = (origin, &mut self.last) {
+            last.overtake(keys);
+        }
+        let document = self.replica.document();
+        self.listeners
+            .tell(keys, |key| shared.policies.read(document, key), origin);
+    }
+
+    /// Loads the saved document before the first edit.
+    fn load(&mut self, shared: &Shared) {
+        if self.replica.wants_document()
+            && let Some(document) = shared.document(self.replica.key())
+        {
+            self.replica.attach(&document);
+        }
     }
 
     fn fold(&mut self, shared: &Shared) {

@@ -1,24 +1,61 @@
 //! Commands that change a dataset; none of them waits for a network.
 
-use driftless::{Dataset, DatasetName};
+use driftless::{Dataset, Scalar, Value};
 use serde_json::json;
 
-use crate::args::{DatasetArg, IncrementArgs, KeyArgs, PutArgs, TextArgs};
+use crate::args::{DatasetArg, IncrementArgs, InsertArgs, KeyArgs, PutArgs, TextArgs};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::value;
 
 pub(crate) fn put(settings: &Settings, args: PutArgs, output: &Output) -> Result<(), Failure> {
-    let scalar = args.kind.parse(args.value.as_deref())?;
-    edit(settings, &args.of.dataset, &args.key, output, |dataset| {
-        Ok(dataset.put(&args.key, scalar)?)
+    let value = args.kind.parse(args.value.as_deref())?;
+    edit(settings, &args.place, output, |dataset| {
+        Ok(dataset.put(args.place.path(), value)?)
     })
+}
+
+pub(crate) fn insert(
+    settings: &Settings,
+    args: InsertArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let InsertArgs { put, at } = args;
+    let value = put.kind.parse(put.value.as_deref())?;
+    edit(settings, &put.place, output, |dataset| {
+        Ok(dataset.insert_all(put.place.path(), at, [value])?)
+    })
+}
+
+pub(crate) fn add(settings: &Settings, args: PutArgs, output: &Output) -> Result<(), Failure> {
+    let member = member(&args)?;
+    edit(settings, &args.place, output, |dataset| {
+        dataset.add(args.place.path(), member)?;
+        Ok(())
+    })
+}
+
+pub(crate) fn discard(settings: &Settings, args: PutArgs, output: &Output) -> Result<(), Failure> {
+    let member = member(&args)?;
+    edit(settings, &args.place, output, |dataset| {
+        dataset.discard(args.place.path(), member)?;
+        Ok(())
+    })
+}
+
+fn member(args: &PutArgs) -> Result<Scalar, Failure> {
+    match args.kind.parse(args.value.as_deref())? {
+        Value::Scalar(scalar) => Ok(scalar),
+        _ => Err(Failure::usage(
+            "a member of a set is no list or map".to_owned(),
+        )),
+    }
 }
 
 pub(crate) fn remove(settings: &Settings, args: KeyArgs, output: &Output) -> Result<(), Failure> {
     settings.with_dataset(&args.of.dataset, |dataset| {
-        let removed = dataset.remove(&args.key)?;
+        let removed = dataset.remove(args.path())?;
         output.answer(
             || json!({ "dataset": dataset.name(), "key": args.key, "removed": removed }),
             || {
@@ -37,21 +74,21 @@ pub(crate) fn increment(
     args: IncrementArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    edit(settings, &args.of.dataset, &args.key, output, |dataset| {
-        Ok(dataset.increment(&args.key, args.by)?)
+    edit(settings, &args.place, output, |dataset| {
+        Ok(dataset.increment(args.place.path(), args.by)?)
     })
 }
 
 pub(crate) fn text(settings: &Settings, args: TextArgs, output: &Output) -> Result<(), Failure> {
-    edit(settings, &args.of.dataset, &args.key, output, |dataset| {
+    edit(settings, &args.place, output, |dataset| {
+        let path = args.place.path();
         let end = || {
-            dataset
-                .text(&args.key)
-                .map_or(0, |text| text.chars().count())
+            let text = dataset.text(&path);
+            text.map_or(0, |text| text.chars().count())
         };
         let insert = args.insert.as_deref().unwrap_or_default();
         let at = args.at.unwrap_or_else(end);
-        Ok(dataset.splice_text(&args.key, at, args.delete.unwrap_or(0), insert)?)
+        Ok(dataset.splice_text(&path, at, args.delete.unwrap_or(0), insert)?)
     })
 }
 
@@ -69,22 +106,21 @@ pub(crate) fn delete(
     })
 }
 
-/// Makes an edit; scripts are told what stands at the key then, people nothing.
+/// Makes an edit; scripts are told what stands there then, people nothing.
 fn edit(
     settings: &Settings,
-    name: &DatasetName,
-    key: &str,
+    place: &KeyArgs,
     output: &Output,
     edit: impl FnOnce(&Dataset) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    settings.with_dataset(name, |dataset| {
+    settings.with_dataset(&place.of.dataset, |dataset| {
         edit(dataset)?;
-        let shown = dataset.get(key);
+        let shown = dataset.get(place.path());
         output.answer(
             || {
                 let mut object = shown.as_ref().map_or_else(|| json!({}), value::typed);
                 object["dataset"] = json!(dataset.name());
-                object["key"] = json!(key);
+                object["key"] = json!(place.key);
                 object
             },
             String::new,

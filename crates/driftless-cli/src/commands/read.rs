@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use driftless::Dataset;
+use driftless::{Dataset, Path};
 use serde_json::{Value as Json, json};
 
 use crate::args::{ConflictsArgs, ExportArgs, KeyArgs, ListArgs};
@@ -15,11 +15,11 @@ use crate::value;
 
 pub(crate) fn get(settings: &Settings, args: KeyArgs, output: &Output) -> Result<(), Failure> {
     settings.with_dataset(&args.of.dataset, |dataset| {
-        let Some(shown) = dataset.get(&args.key) else {
+        let Some(shown) = dataset.get(args.path()) else {
             return Err(Failure::new(Exit::NotFound, "nothing stands at the key"));
         };
         output.answer(
-            || entry(dataset, &args.key, &shown),
+            || entry(dataset, &args.path(), &shown),
             || format!("{}\n", value::text(&shown)),
         )
     })
@@ -39,7 +39,7 @@ fn list_keys(dataset: &Dataset, output: &Output) -> Result<(), Failure> {
         || {
             let keys: Vec<Json> = entries
                 .iter()
-                .map(|(key, shown)| entry(dataset, key, shown))
+                .map(|(key, shown)| entry(dataset, &Path::from(key), shown))
                 .collect();
             json!({ "dataset": dataset.name(), "keys": keys, "unsynced": dataset.has_unsynced() })
         },
@@ -225,9 +225,9 @@ pub(crate) fn whole(dataset: &Dataset) -> Json {
 }
 
 /// Returns what `get` and `list` tell scripts of a key.
-fn entry(dataset: &Dataset, key: &str, shown: &driftless::Value) -> Json {
+fn entry(dataset: &Dataset, path: &Path, shown: &driftless::Value) -> Json {
     let mut object = value::typed(shown);
-    object["key"] = json!(key);
-    object["values"] = json!(dataset.conflicts(key).len());
+    object["key"] = json!(path.root());
+    object["values"] = json!(dataset.conflicts(path).len());
     object
 }

@@ -107,3 +107,37 @@ fn deleted_dataset_is_empty_at_once() {
     device.run(&["delete"]);
     assert_eq!(device.run(&["list"])["keys"], json!([]));
 }
+
+#[test]
+fn lists_maps_and_sets_are_edited_in_place() {
+    let device = Device::alone();
+    let json = r#"{"title":"milk","tags":[1,2.5,null]}"#;
+    device.run(&["insert", "todo", json, "--type", "json"]);
+    device.run(&["insert", "todo", "first", "--at", "0"]);
+    device.run(&[
+        "put", "todo", "true", "--type", "bool", "--in", "1", "--in", "done",
+    ]);
+    device.run(&["increment", "todo", "2", "--in", "1", "--in", "=7"]);
+    let title = device.run(&["get", "todo", "--in", "1", "--in", "title"]);
+    assert_eq!(
+        (&title["key"], &title["value"]),
+        (&json!("todo"), &json!("milk"))
+    );
+    assert_eq!(
+        device.text(&["get", "todo"]),
+        "[\"first\",{\"7\":2,\"done\":true,\"tags\":[1,2.5,null],\"title\":\"milk\"}]\n"
+    );
+    assert_eq!(
+        device.run(&["remove", "todo", "--in", "0"])["removed"],
+        true
+    );
+    device.run(&["add", "seen", "b"]);
+    device.run(&["add", "seen", "7", "--type", "int"]);
+    device.run(&["add", "seen", "a"]);
+    let seen = device.run(&["discard", "seen", "b"]);
+    assert_eq!(seen["type"], "set");
+    assert_eq!(device.text(&["get", "seen"]), "[7,\"a\"]\n");
+    assert_eq!(device.fail(&["get", "todo", "--in", "5"]).0, 3);
+    assert_eq!(device.fail(&["put", "todo", "x", "--in", "5"]).0, 4);
+    assert_eq!(device.fail(&["add", "seen", "[]", "--type", "json"]).0, 2);
+}

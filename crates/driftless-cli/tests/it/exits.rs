@@ -160,7 +160,7 @@ fn dataset_without_room_takes_removals_only() {
     let filled = (0..20).take_while(|part| {
         let bytes: Vec<u8> = (0..50_000).map(|_| noise()).collect();
         dataset
-            .put(&format!("part {part}"), Scalar::Bytes(bytes))
+            .put(format!("part {part}"), Scalar::Bytes(bytes))
             .is_ok()
     });
     assert!((5..20).contains(&filled.count()));

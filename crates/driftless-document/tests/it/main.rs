@@ -4,6 +4,8 @@
 mod counters;
 mod devices;
 mod keys;
+mod lists;
+mod maps;
 mod random;
 mod refusals;
 mod restarts;

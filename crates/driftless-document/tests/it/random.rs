@@ -1,10 +1,10 @@
 //! Random edits on several devices, against one automerge document that never forgets.
 
-use driftless_document::{Actor, Document, Edit, EditError, Reference, State, Value};
+use driftless_document::{Actor, Document, Edit, EditError, Path, Reference, Scalar, State, Value};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-const KEYS: [&str; 4] = ["a", "b", "text", "count"];
+const KEYS: [&str; 5] = ["a", "b", "text", "count", "list"];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -12,12 +12,66 @@ enum Step {
     Remove(usize),
     Increment(usize, i64),
     Splice(usize, u16, u8, String),
+    /// A value, small or nested, is put as a whole.
+    PutAt(Way, Nested),
+    RemoveAt(Way),
+    IncrementAt(Way, i64),
+    Insert(Way, u16, Vec<Nested>),
+    Add(Way, u8),
+    Discard(Way, u8),
     /// What another device has comes in.
     Join(usize),
     /// The device starts again: from its state alone, or with the document as it was saved some steps ago.
     Restart(bool),
     /// The device saves its document, to find it at a restart.
     Save,
+}
+
+/// A path; its places are taken modulo what is there.
+#[derive(Clone, Debug)]
+struct Way(usize, Vec<(bool, u8)>);
+
+impl Way {
+    fn path(&self, document: &Document) -> Path {
+        let mut path = Path::from(KEYS[self.0]);
+        for (is_index, number) in &self.1 {
+            let inside = document.get_at(&path);
+            path = match inside {
+                Some(Value::List(values)) if *is_index => {
+                    path.index(usize::from(*number) % (values.len() + 1))
+                }
+                _ => path.key(KEYS[usize::from(*number) % KEYS.len()]),
+            };
+        }
+        path
+    }
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    let steps = prop::collection::vec((any::<bool>(), 0..6_u8), 0..3);
+    (0..KEYS.len(), steps).prop_map(|(key, steps)| Way(key, steps))
+}
+
+/// A value that merges inside, or a number.
+#[derive(Clone, Debug)]
+struct Nested(Value);
+
+fn nested() -> impl Strategy<Value = Nested> {
+    let key = (0..KEYS.len()).prop_map(|key| KEYS[key].to_owned());
+    let leaf = prop_oneof![
+        3 => any::<i8>().prop_map(|number| Value::from(i64::from(number))),
+        1 => any::<i8>().prop_map(|total| Value::Counter(total.into())),
+        1 => "[aé𝄞x]{0,4}".prop_map(Value::Text),
+    ];
+    let value = leaf.prop_recursive(2, 8, 4, move |inner| {
+        let member = (0..5_i64).prop_map(Scalar::from);
+        prop_oneof![
+            2 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+            2 => prop::collection::btree_map(key.clone(), inner, 0..4).prop_map(Value::Map),
+            1 => prop::collection::btree_set(member, 0..4).prop_map(Value::Set),
+        ]
+    });
+    value.prop_map(Nested)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -28,7 +82,14 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (key.clone(), any::<i16>()).prop_map(|(key, by)| Step::Increment(key, by.into())),
         6 => (key, any::<u16>(), 0..4_u8, "[aé𝄞x]{0,5}")
             .prop_map(|(key, at, delete, insert)| Step::Splice(key, at, delete, insert)),
-        4 => (0..5_usize).prop_map(Step::Join),
+        4 => (way(), nested()).prop_map(|(way, value)| Step::PutAt(way, value)),
+        2 => way().prop_map(Step::RemoveAt),
+        2 => (way(), any::<i8>()).prop_map(|(way, by)| Step::IncrementAt(way, by.into())),
+        4 => (way(), any::<u16>(), prop::collection::vec(nested(), 1..4))
+            .prop_map(|(way, at, values)| Step::Insert(way, at, values)),
+        3 => (way(), 0..5_u8).prop_map(|(way, member)| Step::Add(way, member)),
+        2 => (way(), 0..5_u8).prop_map(|(way, member)| Step::Discard(way, member)),
+        6 => (0..5_usize).prop_map(Step::Join),
         1 => any::<bool>().prop_map(Step::Restart),
         1 => Just(Step::Save),
     ]
@@ -70,9 +131,37 @@ impl Device {
                 let delete = usize::from(*delete).min(length - at);
                 document.splice_text(KEYS[*key], at, delete, insert, 0)
             }
+            Step::PutAt(way, Nested(value)) => {
+                let path = way.path(document);
+                let edit = document.put_at(&path, value, 3)?;
+                assert_eq!(document.get_at(&path).as_ref(), Some(value), "it was put");
+                let again = document.put_at(&path, value, 3)?;
+                assert!(again.is_empty(), "it stands there already");
+                Ok(edit)
+            }
+            Step::RemoveAt(way) => document.remove(way.path(document), 0),
+            Step::IncrementAt(way, by) => document.increment(way.path(document), *by, 5),
+            Step::Insert(way, at, values) => {
+                let path = way.path(document);
+                let length = match document.get_at(&path) {
+                    Some(Value::List(values)) => values.len(),
+                    _ => 0,
+                };
+                let at = usize::from(*at) % (length + 1);
+                let values: Vec<Value> = values.iter().map(|value| value.0.clone()).collect();
+                document.insert(path, Some(at), &values, 7)
+            }
+            Step::Add(way, member) => document.add(way.path(document), &member_of(*member), 0),
+            Step::Discard(way, member) => {
+                document.discard(way.path(document), &member_of(*member), 0)
+            }
             Step::Join(_) | Step::Restart(_) | Step::Save => Ok(Edit::default()),
         }
     }
+}
+
+fn member_of(number: u8) -> Scalar {
+    i64::from(number).into()
 }
 
 /// Every edit tells in deltas what it did, and a refused one did nothing.

@@ -1,6 +1,6 @@
 //! A refused edit leaves the document as it was.
 
-use driftless_document::{Document, EditError, Scalar};
+use driftless_document::{Document, EditError, MAX_NESTING, Path, Scalar, Value, path};
 
 use crate::devices::{device, meet, pair};
 
@@ -146,4 +146,68 @@ fn edits_are_refused_when_a_state_has_used_up_the_counters() {
         );
         assert_eq!(*one.state(), before);
     }
+}
+
+#[test]
+fn path_that_leads_through_another_kind_is_refused() {
+    let mut one = device(1);
+    let _edit = one.insert("list", None, &[1.into()], 0).unwrap();
+    let _edit = one.add("set", &1.into(), 0).unwrap();
+    let put = |path: Path| move |one: &mut Document| one.put_at(&path, &1.into(), 0);
+    let error = |wanted, found| EditError::OtherKind { wanted, found };
+    check(&mut one, put(path!["list", "a"]), error("map", "list"));
+    check(&mut one, put(path!["set", "i1"]), error("map", "set"));
+    check(
+        &mut one,
+        |one| one.add("list", &1.into(), 0),
+        error("set", "list"),
+    );
+    check(
+        &mut one,
+        |one| one.insert("set", None, &[1.into()], 0),
+        error("list", "set"),
+    );
+}
+
+#[test]
+fn element_that_is_not_there_is_refused() {
+    let mut one = device(1);
+    let error = |at, end, len| EditError::OutOfRange { at, end, len };
+    let put = |path: Path| move |one: &mut Document| one.put_at(&path, &1.into(), 0);
+    check(&mut one, put(path!["list", 0]), error(0, 1, 0));
+    let _edit = one.insert("list", None, &[1.into()], 0).unwrap();
+    check(&mut one, put(path!["list", 1]), error(1, 2, 1));
+    check(
+        &mut one,
+        put(path!["list", usize::MAX]),
+        error(usize::MAX, usize::MAX, 1),
+    );
+    check(
+        &mut one,
+        |one| one.insert("list", Some(2), &[1.into()], 0),
+        error(2, 2, 1),
+    );
+}
+
+#[test]
+fn value_that_cannot_stand_there_is_refused() {
+    let mut one = device(1);
+    let unplain = Value::map([("a", Value::Scalar(Scalar::Counter(1)))]);
+    let put = |value: Value| move |one: &mut Document| one.put_at(&"key".into(), &value, 0);
+    check(&mut one, put(unplain), EditError::NotPlain);
+    let set = Value::list([Value::set([1])]);
+    check(&mut one, put(set), EditError::SetInList);
+    let nameless = Value::map([("", 1)]);
+    check(&mut one, put(nameless), EditError::Key(0));
+    let nest = |deep| (0..deep).fold(Value::from(1), |value, _| Value::list([value]));
+    check(&mut one, put(nest(MAX_NESTING + 1)), EditError::TooDeep);
+    let _edit = one.put_at(&"key".into(), &nest(MAX_NESTING), 0).unwrap();
+    let deep = (0..=MAX_NESTING).fold(Path::from("deep"), |path, _| path.key("k"));
+    check(
+        &mut one,
+        |one| one.put_at(&deep, &1.into(), 0),
+        EditError::TooDeep,
+    );
+    let deep = (0..MAX_NESTING).fold(Path::from("deep"), |path, _| path.key("k"));
+    let _edit = one.put_at(&deep, &1.into(), 0).unwrap();
 }

@@ -1,5 +1,6 @@
 //! Random histories with every fault there is; whatever happened, the devices agree in the end and nothing is lost.
 
+use driftless_document::{Value, path};
 use driftless_merge::Operation;
 use proptest::prelude::*;
 
@@ -12,6 +13,9 @@ enum Step {
     Increment(usize, u8, i64),
     Type(usize, u8, u8, u8, String),
     Mark(usize),
+    MarkInside(usize),
+    /// A kind of edit of a list, map or set, which one, and what it needs else.
+    Inside(usize, u8, u8, u8),
     Vain(usize),
     Begin(usize),
     Answer(usize, Fault),
@@ -50,7 +54,7 @@ fn play(world: &mut World, step: &Step) {
             world.edit(
                 at(*device),
                 Operation::SpliceText {
-                    key,
+                    path: key.into(),
                     at: place,
                     delete,
                     insert,
@@ -58,8 +62,12 @@ fn play(world: &mut World, step: &Step) {
             );
         }
         Step::Mark(device) => world.mark(at(*device)),
+        Step::MarkInside(device) => world.mark_inside(at(*device)),
+        Step::Inside(device, kind, key, value) => {
+            edit_inside(world, at(*device), *kind, *key, *value)
+        }
         Step::Vain(device) => {
-            world.edit_in_vain(at(*device), Operation::Increment("c0".to_owned(), 1_000))
+            world.edit_in_vain(at(*device), Operation::Increment("c0".into(), 1_000))
         }
         Step::Begin(device) => world.begin(at(*device)),
         Step::Answer(device, fault) => {
@@ -77,8 +85,8 @@ fn play(world: &mut World, step: &Step) {
         Step::PutPlain(key) => world.put_plain(&format!("p{key}"), "old"),
         Step::RemoveSlots => world.remove_slots(),
         Step::RemoveTyped(device, key) => {
-            let kind = if key % 2 == 0 { 'c' } else { 't' };
-            world.remove(at(*device), &format!("{kind}{}", key / 2));
+            let kind = ["c", "t", "l", "o", "e"][usize::from(key / 2)];
+            world.remove(at(*device), &format!("{kind}{}", key % 2));
         }
         Step::Delete(device) => world.delete(at(*device)),
         Step::Clone(device) if count < 4 => {
@@ -96,6 +104,31 @@ fn play(world: &mut World, step: &Step) {
             world.replace_server(0);
             world.pass_counts(before);
         }
+    }
+}
+
+/// Edits a list, map or set of which every device may have another one.
+fn edit_inside(world: &mut World, device: usize, kind: u8, key: u8, value: u8) {
+    let (list, map, set) = (format!("l{key}"), format!("o{key}"), format!("e{key}"));
+    let elements = match world.state(device).get(&list) {
+        Some(Value::List(values)) => values.len(),
+        _ => 0,
+    };
+    let at = usize::from(value).checked_rem(elements).unwrap_or(0);
+    let number = i64::from(value);
+    let member = (number % 4).into();
+    match kind {
+        0 => world.insert(device, list, number),
+        1 => world.insert(device, list, Value::map([("n", Value::Counter(number))])),
+        2 if elements > 0 => world.put_at(device, path![list, at], number),
+        3 if elements > 0 => world.edit(device, Operation::Remove(path![list, at])),
+        4 if elements > 0 => {
+            world.edit(device, Operation::Increment(path![list, at, "n"], 1));
+        }
+        5 => world.put_at(device, path![map, "in", format!("k{}", value % 3)], number),
+        6 => world.edit(device, Operation::Add(path![map, "tags"], member)),
+        7 => world.edit(device, Operation::Discard(path![set], member)),
+        _ => world.edit(device, Operation::Add(path![set], member)),
     }
 }
 
@@ -134,6 +167,8 @@ fn steps(story: Story) -> impl Strategy<Value = Vec<Step>> {
         2 => (device(), 0..2_u8, -9..9_i64).prop_map(|(d, k, v)| Step::Increment(d, k, v)),
         3 => (device(), 0..2_u8, any::<u8>(), 0..3_u8, "[a-d]{0,3}").prop_map(|(d, k, a, b, t)| Step::Type(d, k, a, b, t)),
         2 => device().prop_map(Step::Mark),
+        2 => device().prop_map(Step::MarkInside),
+        6 => (device(), 0..8_u8, 0..2_u8, any::<u8>()).prop_map(|(d, k, o, v)| Step::Inside(d, k, o, v)),
         1 => device().prop_map(Step::Vain),
         4 => device().prop_map(Step::Begin),
         9 => (device(), fault()).prop_map(|(d, f)| Step::Answer(d, f)),
@@ -145,7 +180,7 @@ fn steps(story: Story) -> impl Strategy<Value = Vec<Step>> {
         1 => (0..2_u8).prop_map(Step::PutPlain),
     ];
     let wild_steps = prop_oneof![
-        3 => (device(), 0..4_u8).prop_map(|(d, k)| Step::RemoveTyped(d, k)),
+        3 => (device(), 0..10_u8).prop_map(|(d, k)| Step::RemoveTyped(d, k)),
         2 => device().prop_map(Step::Delete),
         copies => device().prop_map(Step::Clone),
         servers => (1..4_usize).prop_map(Step::OlderServer),

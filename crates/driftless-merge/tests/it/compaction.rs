@@ -26,7 +26,7 @@ fn two() -> World {
 
 fn splice(world: &mut World, device: usize, at: usize, delete: usize, insert: &str) {
     let operation = Operation::SpliceText {
-        key: "text".to_owned(),
+        path: "text".into(),
         at,
         delete,
         insert: insert.to_owned(),

@@ -1,7 +1,7 @@
 //! Datasets end and begin again: deleted here, deleted elsewhere, the server replaced, a store copied.
 
-use driftless_document::Value;
-use driftless_merge::{Failure, Input, Output};
+use driftless_document::{Value, path};
+use driftless_merge::{Failure, Input, Operation, Output};
 use driftless_wire::Op;
 
 use crate::world::{Fault, World};
@@ -460,4 +460,129 @@ fn answers_that_no_session_waits_for_change_nothing() {
     assert_eq!(world.devices[0].requests, 2);
     assert_eq!(world.summary(0).conflicts, 0);
     check(&mut world, &["mine", "shared"]);
+}
+
+#[test]
+fn unsynced_part_of_lists_maps_and_sets_is_all_that_survives_a_deletion() {
+    let mut world = two();
+    world.insert(0, "list", "old");
+    world.put_at(0, path!["map", "in", "old"], 1);
+    world.add(0, path!["map", "set"], "old");
+    world.sync(0);
+    world.sync(1);
+    world.insert(1, "list", Value::map([("title", Value::text("new"))]));
+    world.put_at(1, path!["map", "in", "new"], 2);
+    world.add(1, path!["map", "set"], "new");
+    world.edit(1, Operation::Increment(path!["map", "in", "n"], 3));
+    world.add(1, "alone", "a");
+    world.delete(0);
+    world.sync(0);
+    check(&mut world, &["alone", "list", "map"]);
+    let item = Value::map([("title", Value::text("new"))]);
+    let inner = Value::map([("n", Value::Counter(3)), ("new", 2.into())]);
+    let map = Value::map([("in", inner), ("set", Value::set(["new"]))]);
+    assert_eq!(value(&world, 0, "list"), Some(Value::list([item])));
+    assert_eq!(value(&world, 0, "map"), Some(map));
+    assert_eq!(value(&world, 0, "alone"), Some(Value::set(["a"])));
+}
+
+#[test]
+fn nested_object_created_offline_survives_that_its_namesake_was_removed() {
+    let mut world = two();
+    world.put_at(0, path!["map", "key"], 1);
+    world.insert(0, "list", Value::map([("key", 1)]));
+    world.sync(0);
+    world.sync(1);
+    for path in [path!["map"], path!["list", 0]] {
+        world.insert(0, path.clone().key("inner"), "theirs");
+        world.sync(0);
+        world.edit(0, Operation::Remove(path.clone().key("inner")));
+        world.put(0, "other", 1);
+        world.sync(0);
+        world.insert(1, path.clone().key("inner"), "mine");
+        world.add(1, path.key("tags"), "mine");
+    }
+    world.settle();
+    let map = |key| Value::map([("inner", Value::list(["mine"])), ("key", key)]);
+    let tagged = |key| match map(key) {
+        Value::Map(mut entries) => {
+            entries.insert("tags".to_owned(), Value::set(["mine"]));
+            Value::Map(entries)
+        }
+        other => other,
+    };
+    assert_eq!(value(&world, 0, "map"), Some(tagged(1.into())));
+    assert_eq!(
+        value(&world, 0, "list"),
+        Some(Value::list([tagged(1.into())]))
+    );
+}
+
+#[test]
+fn nested_object_created_and_removed_offline_leaves_its_namesake_alive() {
+    let mut world = two();
+    world.insert(0, path!["map", "in", "list"], "theirs");
+    world.sync(0);
+    world.insert(1, path!["map", "in", "list"], "mine");
+    world.remove(1, "map");
+    world.settle();
+    let list = Value::map([("list", Value::list(["theirs"]))]);
+    assert_eq!(value(&world, 1, "map"), Some(Value::map([("in", list)])));
+}
+
+#[test]
+fn whole_object_that_collides_is_written_again_with_all_that_is_in_it() {
+    let mut world = two();
+    world.add(0, path!["map", "set"], "theirs");
+    world.sync(0);
+    world.remove(0, "map");
+    world.add(0, path!["map", "set"], "next life");
+    world.sync(0);
+    world.add(1, path!["map", "set"], "mine");
+    world.insert(1, path!["map", "list"], Value::list([1, 2]));
+    world.settle();
+    let map = Value::map([
+        ("list", Value::list([Value::list([1, 2])])),
+        ("set", Value::set(["mine", "next life"])),
+    ]);
+    assert_eq!(value(&world, 0, "map"), Some(map));
+}
+
+#[test]
+fn copies_keep_what_both_edited_inside_of_what_they_share() {
+    let mut world = World::new(1);
+    world.insert(0, "list", Value::map([("done", false)]));
+    world.insert(0, "list", "second");
+    world.add(0, path!["map", "set"], "old");
+    world.sync(0);
+    let disk = world.devices[0].disk.clone();
+    world.join_device(disk);
+    for (device, name) in [(0, "one"), (1, "two")] {
+        world.insert(device, "list", name);
+        world.put_at(device, path!["list", 0, name], true);
+        world.edit(device, Operation::Increment(path!["list", 0, "n"], 1));
+        world.add(device, path!["map", "set"], name);
+    }
+    world.edit(1, Operation::Remove(path!["list", 1]));
+    world.edit(1, Operation::Discard(path!["map", "set"], "old".into()));
+    world.settle();
+    let item = Value::map([
+        ("done", Value::from(false)),
+        ("n", Value::Counter(2)),
+        ("one", true.into()),
+        ("two", true.into()),
+    ]);
+    let elements = match value(&world, 0, "list") {
+        Some(Value::List(values)) => values,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(elements.len(), 3);
+    assert!(elements.contains(&item), "{elements:?}");
+    assert!(
+        ["one", "two"]
+            .iter()
+            .all(|name| elements.contains(&(*name).into()))
+    );
+    let set = Value::map([("set", Value::set(["one", "two"]))]);
+    assert_eq!(value(&world, 0, "map"), Some(set));
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use driftless_document::{Actor, Reference, Scalar, State};
+use driftless_document::{Actor, Path, Reference, Scalar, State, Value, path};
 use driftless_merge::{
     Commit, DatasetKey, Failure, Input, LocalEdit, Operation, Output, Owner, Recovered,
     RefusedEdit, Replica, SessionError, Summary,
@@ -91,6 +91,8 @@ pub(crate) struct World {
     /// Keys that a deletion may have taken.
     pub(crate) lost: BTreeSet<String>,
     pub(crate) markers: Vec<String>,
+    /// Those that stand in a list, a map and a set too.
+    inside: BTreeSet<String>,
     is_replaced: bool,
     drawn: u64,
 }
@@ -116,6 +118,7 @@ impl World {
             published: BTreeSet::new(),
             lost: BTreeSet::new(),
             markers: Vec::new(),
+            inside: BTreeSet::new(),
             is_replaced: false,
             drawn: 0,
         };
@@ -225,25 +228,75 @@ impl World {
     }
 
     pub(crate) fn remove(&mut self, device: usize, key: &str) {
-        self.edit(device, Operation::Remove(key.to_owned()));
+        self.edit(device, Operation::Remove(key.into()));
     }
 
     pub(crate) fn increment(&mut self, device: usize, key: &str, by: i64) {
-        self.edit(device, Operation::Increment(key.to_owned(), by));
+        self.edit(device, Operation::Increment(key.into(), by));
     }
 
     /// Inserts text at the front of a text.
     pub(crate) fn write(&mut self, device: usize, key: &str, text: &str) {
-        let (key, insert) = (key.to_owned(), text.to_owned());
+        let (path, insert) = (key.into(), text.to_owned());
         self.edit(
             device,
             Operation::SpliceText {
-                key,
+                path,
                 at: 0,
                 delete: 0,
                 insert,
             },
         );
+    }
+
+    pub(crate) fn insert(&mut self, device: usize, path: impl Into<Path>, value: impl Into<Value>) {
+        let (path, values) = (path.into(), vec![value.into()]);
+        let at = None;
+        self.edit(device, Operation::Insert { path, at, values });
+    }
+
+    pub(crate) fn add(&mut self, device: usize, path: impl Into<Path>, member: &str) {
+        self.edit(device, Operation::Add(path.into(), member.into()));
+    }
+
+    pub(crate) fn put_at(&mut self, device: usize, path: impl Into<Path>, value: impl Into<Value>) {
+        self.edit(device, Operation::PutAt(path.into(), value.into()));
+    }
+
+    /// Puts a mark, and the same into a list, a map and a set that all devices share.
+    pub(crate) fn mark_inside(&mut self, device: usize) {
+        let marker = format!("m{}", self.markers.len());
+        self.mark(device);
+        self.insert(device, "marks", marker.as_str());
+        self.insert(
+            device,
+            path!["deep", "marks"],
+            Value::map([("mark", &*marker)]),
+        );
+        self.add(device, path!["deep", "set"], &marker);
+        self.put_at(device, path!["deep", "map", marker.as_str()], true);
+        self.inside.insert(marker);
+    }
+
+    /// Says where a mark is missing that was put there too.
+    fn missing_inside(&self, marker: &str) -> Vec<Path> {
+        let state = self.state(0);
+        let is_in = |path: &Path, value: &Value| match state.get_at(path) {
+            Some(Value::List(values)) => values.contains(value),
+            Some(Value::Set(members)) => members.contains(&marker.into()),
+            Some(Value::Map(entries)) => entries.contains_key(marker),
+            _ => false,
+        };
+        let places = [
+            (path!["marks"], marker.into()),
+            (path!["deep", "marks"], Value::map([("mark", marker)])),
+            (path!["deep", "set"], marker.into()),
+            (path!["deep", "map"], marker.into()),
+        ];
+        let missing = places
+            .into_iter()
+            .filter(|(path, value)| !is_in(path, value));
+        missing.map(|(path, _)| path).collect()
     }
 
     /// Makes an edit that the process takes along when it ends before the commit.
@@ -535,6 +588,9 @@ impl World {
                 is_there || self.lost.contains(marker),
                 "{marker} was acknowledged and is lost"
             );
+            if is_there && self.inside.contains(marker) {
+                assert_eq!(self.missing_inside(marker), [], "{marker} is lost there");
+            }
         }
     }
 

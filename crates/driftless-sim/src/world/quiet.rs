@@ -1,9 +1,10 @@
 //! The end of a world: faults are over, and the devices must come to rest, equal, with nothing lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::mem::discriminant;
 
 use driftless::{Outcome, Report, Value};
-use driftless_document::State;
+use driftless_document::{Delta, ObjectId, State};
 use driftless_record::Stored;
 use driftless_store::MemoryStore;
 use driftless_wire::{Record, RecordKey};
@@ -201,13 +202,11 @@ impl World {
                 .into_iter()
                 .map(|one| one.value)
                 .collect();
-            let counters = values
+            let merging = values
                 .iter()
-                .filter(|value| matches!(value, Value::Counter(_)));
-            let texts = values
-                .iter()
-                .filter(|value| matches!(value, Value::Text(_)));
-            if counters.count() > 1 || texts.count() > 1 {
+                .filter(|value| !matches!(value, Value::Scalar(_)));
+            let mut kinds = HashSet::new();
+            if merging.map(discriminant).any(|kind| !kinds.insert(kind)) {
                 let what = format!("{key} was created several times: {values:?}");
                 return Err(self.violation(Check::CreationsMeet, what));
             }
@@ -238,6 +237,17 @@ impl World {
                 );
                 return Err(self.violation(Check::EqualsReference, what));
             }
+        }
+        let inside = |delta: Delta| {
+            let objects = delta.objects.into_keys();
+            objects
+                .filter(|id| *id != ObjectId::Root)
+                .collect::<Vec<_>>()
+        };
+        let differ = [inside(state.diff(&expected)), inside(expected.diff(&state))];
+        if differ.iter().any(|ids| !ids.is_empty()) {
+            let what = format!("objects differ from those of the reference: {differ:?}");
+            return Err(self.violation(Check::EqualsReference, what));
         }
         Ok(())
     }

@@ -93,7 +93,7 @@ fn plans_run_in_a_runner_of_proptests_own() {
 #[test]
 fn nothing_but_edits_puts_keys() {
     let harness = Harness::new(0..3_u8, |number, dataset| {
-        dataset.put(&number.to_string(), i64::from(*number))
+        dataset.put(number.to_string(), i64::from(*number))
     });
     let tally = harness
         .always(|dataset| {

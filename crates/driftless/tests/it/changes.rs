@@ -79,7 +79,7 @@ fn slow_consumer_gets_one_change_per_key_and_others_their_own() {
     let (mut slow, mut quick) = (notes.changes(), notes.changes());
     for round in 1..=500 {
         notes.put("hot", round).unwrap();
-        notes.put(&format!("key{}", round % 3), round).unwrap();
+        notes.put(format!("key{}", round % 3), round).unwrap();
         notes.put("fleeting", round).unwrap();
         notes.remove("fleeting").unwrap();
         let hot = (round > 1).then(|| int(round - 1)).flatten();

@@ -68,7 +68,7 @@ fn bad_key_is_refused() {
         }
     });
     let notes = Fake::new().device().dataset("notes").unwrap();
-    notes.put(&"k".repeat(128), 1).unwrap();
+    notes.put("k".repeat(128), 1).unwrap();
     notes.put("_driftless", 1).unwrap();
 }
 
@@ -147,7 +147,7 @@ async fn full_dataset_refuses_growth_takes_removals_and_goes_on() {
     let notes = builder.open().unwrap().dataset("notes").unwrap();
     let mut puts = 0;
     let size = loop {
-        match notes.put(&format!("key{puts}"), value(puts)) {
+        match notes.put(format!("key{puts}"), value(puts)) {
             Ok(()) => puts += 1,
             Err(PutError::Refused(RefusedEdit::Full { wanted, size })) => {
                 assert!(wanted > 500);
@@ -188,8 +188,8 @@ async fn joined_data_that_do_not_fit_stay_readable_until_something_goes() {
         device().dataset("notes").unwrap(),
     );
     for n in 0..20 {
-        a.put(&format!("a{n}"), value(n)).unwrap();
-        b.put(&format!("b{n}"), value(100 + n)).unwrap();
+        a.put(format!("a{n}"), value(n)).unwrap();
+        b.put(format!("b{n}"), value(100 + n)).unwrap();
     }
     a.synchronize().await.unwrap();
     let report = b.synchronize().await.unwrap();
@@ -203,7 +203,7 @@ async fn joined_data_that_do_not_fit_stay_readable_until_something_goes() {
         RefusedEdit::Full { .. }
     ));
     for n in 0..20 {
-        assert!(b.remove(&format!("a{n}")).unwrap());
+        assert!(b.remove(format!("a{n}")).unwrap());
     }
     assert_eq!(b.synchronize().await.unwrap().outcome, Outcome::Synced);
     a.synchronize().await.unwrap();

@@ -57,7 +57,7 @@ fn traced(run: impl Future<Output = ()>) -> String {
 fn edit(notes: &Dataset, number: i64) {
     notes
         .put(
-            &format!("hidden key {number}"),
+            format!("hidden key {number}"),
             format!("hidden value {number}"),
         )
         .unwrap();

@@ -2,7 +2,7 @@
 //!
 //! `PROPTEST_CASES` draws more cases; a quarter of that number is run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use driftless::transport::ExchangeError;
 use driftless::wire::Operation;
 use driftless::{
     Changes, Client, Dataset, Durability, EditError, Origin, PutError, RefusedEdit, Scalar, Value,
+    path,
 };
 use driftless_record::RESERVED_PREFIX;
 use driftless_store::MemoryStore;
@@ -42,6 +43,11 @@ enum Edit {
     Increment(String, i64),
     /// Where in the text, and how much of the rest goes; the bool goes one beyond the end.
     Splice(String, Index, Index, bool, String),
+    /// Where in the list; the bool goes one beyond the end.
+    Insert(String, Index, bool, Scalar),
+    RemoveElement(String, Index),
+    Add(String, Scalar),
+    Discard(String, Scalar),
 }
 
 /// How a transaction ends that no edit has stopped.
@@ -85,6 +91,21 @@ enum Entry {
     Scalar(Scalar),
     Counter(i64),
     Text(Vec<char>),
+    List(Vec<Scalar>),
+    Set(BTreeSet<Scalar>),
+}
+
+impl Entry {
+    /// The kind of what merges inside.
+    fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Scalar(_) => None,
+            Self::Counter(_) => Some("counter"),
+            Self::Text(_) => Some("text"),
+            Self::List(_) => Some("list"),
+            Self::Set(_) => Some("set"),
+        }
+    }
 }
 
 type Map = BTreeMap<String, Entry>;
@@ -134,6 +155,53 @@ impl Edit {
                 let (at, delete, insert) = self.place(map);
                 splice(map, key, at, delete, insert)
             }
+            Self::Insert(key, _, _, value) => insert(map, key, self.index(map), value),
+            Self::RemoveElement(key, _) => {
+                check_key(key)?;
+                let at = self.index(map);
+                match map.get_mut(key) {
+                    Some(Entry::List(list)) if at < list.len() => {
+                        list.remove(at);
+                        Ok(true)
+                    }
+                    _ => Ok(false),
+                }
+            }
+            Self::Add(key, member) => {
+                check_key(key)?;
+                check_plain(member)?;
+                check_kind(map, key, "set")?;
+                let is_new = !matches!(map.get(key), Some(Entry::Set(_)));
+                let mut set = match map.remove(key) {
+                    Some(Entry::Set(set)) => set,
+                    _ => BTreeSet::new(),
+                };
+                let is_added = set.insert(member.clone());
+                map.insert(key.clone(), Entry::Set(set));
+                Ok(is_new || is_added)
+            }
+            Self::Discard(key, member) => {
+                check_key(key)?;
+                check_plain(member)?;
+                match map.get_mut(key) {
+                    Some(Entry::Set(set)) => Ok(set.remove(member)),
+                    _ => Ok(false),
+                }
+            }
+        }
+    }
+
+    /// Which element of the list as it is.
+    fn index(&self, map: &Map) -> usize {
+        let len = |key| match map.get(key) {
+            Some(Entry::List(list)) => list.len(),
+            _ => 0,
+        };
+        match self {
+            Self::Insert(key, _, true, _) => len(key) + 1,
+            Self::Insert(key, at, false, _) => at.index(len(key) + 1),
+            Self::RemoveElement(key, at) => at.index(len(key).max(1)),
+            _ => panic!("only elements have an index"),
         }
     }
 
@@ -166,15 +234,47 @@ fn check_key(key: &str) -> Result<(), EditRefusal> {
     }
 }
 
+fn check_plain(value: &Scalar) -> Result<(), EditRefusal> {
+    if matches!(value, Scalar::Counter(_)) {
+        return Err(EditRefusal::Edit(EditError::NotPlain));
+    }
+    Ok(())
+}
+
+/// Refuses a key at which something else merges.
+fn check_kind(map: &Map, key: &str, wanted: &'static str) -> Result<(), EditRefusal> {
+    match map.get(key).and_then(Entry::kind) {
+        Some(found) if found != wanted => {
+            Err(EditRefusal::Edit(EditError::OtherKind { wanted, found }))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn insert(map: &mut Map, key: &str, at: usize, value: &Scalar) -> Answer {
+    check_key(key)?;
+    check_kind(map, key, "list")?;
+    let mut list = match map.get(key) {
+        Some(Entry::List(list)) => list.clone(),
+        _ => Vec::new(),
+    };
+    if at > list.len() {
+        let (end, len) = (at, list.len());
+        return Err(EditRefusal::Edit(EditError::OutOfRange { at, end, len }));
+    }
+    check_plain(value)?;
+    list.insert(at, value.clone());
+    map.insert(key.to_owned(), Entry::List(list));
+    Ok(true)
+}
+
 fn put_all(map: &mut Map, values: &BTreeMap<String, Scalar>) -> Answer {
     if values.keys().any(|key| key.starts_with(RESERVED_PREFIX)) {
         return Err(EditRefusal::Reserved);
     }
     for (key, value) in values {
         check_key(key)?;
-        if matches!(value, Scalar::Counter(_)) {
-            return Err(EditRefusal::Edit(EditError::NotPlain));
-        }
+        check_plain(value)?;
     }
     let before = map.clone();
     let entries = values
@@ -186,11 +286,8 @@ fn put_all(map: &mut Map, values: &BTreeMap<String, Scalar>) -> Answer {
 
 fn increment(map: &mut Map, key: &str, by: i64) -> Answer {
     check_key(key)?;
+    check_kind(map, key, "counter")?;
     let total = match map.get(key) {
-        Some(Entry::Text(_)) => {
-            let (wanted, found) = ("counter", "text");
-            return Err(EditRefusal::Edit(EditError::OtherKind { wanted, found }));
-        }
         Some(Entry::Counter(total)) => *total,
         _ => 0,
     };
@@ -202,11 +299,8 @@ fn increment(map: &mut Map, key: &str, by: i64) -> Answer {
 
 fn splice(map: &mut Map, key: &str, at: usize, delete: usize, insert: &str) -> Answer {
     check_key(key)?;
+    check_kind(map, key, "text")?;
     let (mut text, is_there) = match map.get(key) {
-        Some(Entry::Counter(_)) => {
-            let (wanted, found) = ("text", "counter");
-            return Err(EditRefusal::Edit(EditError::OtherKind { wanted, found }));
-        }
         Some(Entry::Text(text)) => (text.clone(), true),
         _ => (Vec::new(), false),
     };
@@ -477,7 +571,7 @@ fn edit() -> impl Strategy<Value = Edit> {
 fn edit_of_one() -> impl Strategy<Value = Edit> {
     let by = prop_oneof![8 => -5..5_i64, 1 => Just(i64::MAX), 1 => Just(i64::MIN)];
     let beyond = prop::bool::weighted(0.05);
-    let place = (any::<Index>(), any::<Index>(), beyond);
+    let place = (any::<Index>(), any::<Index>(), beyond.clone());
     let text = prop_oneof![1 => Just(String::new()), 3 => "[a-cäß\u{1f600}\n]{1,6}"];
     prop_oneof![
         3 => (key(), scalar()).prop_map(|(key, value)| Edit::Put(key, value)),
@@ -486,6 +580,11 @@ fn edit_of_one() -> impl Strategy<Value = Edit> {
         3 => (key(), place, text).prop_map(|(key, (at, delete, is_beyond), text)| {
             Edit::Splice(key, at, delete, is_beyond, text)
         }),
+        3 => (key(), any::<Index>(), beyond.clone(), scalar())
+            .prop_map(|(key, at, is_beyond, value)| Edit::Insert(key, at, is_beyond, value)),
+        1 => (key(), any::<Index>()).prop_map(|(key, at)| Edit::RemoveElement(key, at)),
+        2 => (key(), scalar()).prop_map(|(key, member)| Edit::Add(key, member)),
+        1 => (key(), scalar()).prop_map(|(key, member)| Edit::Discard(key, member)),
     ]
 }
 
@@ -600,6 +699,8 @@ fn value(entry: &Entry) -> Value {
         Entry::Scalar(scalar) => Value::Scalar(scalar.clone()),
         Entry::Counter(total) => Value::Counter(*total),
         Entry::Text(text) => Value::Text(text.iter().collect()),
+        Entry::List(list) => Value::list(list.iter().cloned()),
+        Entry::Set(set) => Value::Set(set.clone()),
     }
 }
 
@@ -621,6 +722,22 @@ impl Device {
                 let (at, delete, insert) = place(edit, notes.get(key));
                 notes.splice_text(key, at, delete, insert)
             }
+            Edit::Insert(key, _, _, value) => {
+                notes.insert(key, index(edit, notes.get(key)), value.clone())
+            }
+            Edit::RemoveElement(key, _) => notes
+                .remove(path![key, index(edit, notes.get(key))])
+                .map(drop),
+            Edit::Add(key, member) => {
+                let was_in = notes.contains(key, member.clone());
+                let added = notes.add(key, member.clone());
+                added.map(|added| assert_eq!(added, !was_in))
+            }
+            Edit::Discard(key, member) => {
+                let was_in = notes.contains(key, member.clone());
+                let discarded = notes.discard(key, member.clone());
+                discarded.map(|discarded| assert_eq!(discarded, was_in))
+            }
         };
         made.map(|()| clock() != before).map_err(refusal)
     }
@@ -638,6 +755,16 @@ impl Device {
                             let (at, delete, insert) = place(edit, transaction.get(key));
                             transaction.splice_text(key, at, delete, insert)
                         }
+                        Edit::Insert(key, _, _, value) => {
+                            let at = Some(index(edit, transaction.get(key)));
+                            transaction.insert_all(key, at, [value.clone().into()])
+                        }
+                        Edit::RemoveElement(key, _) => {
+                            let at = index(edit, transaction.get(key));
+                            transaction.remove(path![key, at])
+                        }
+                        Edit::Add(key, member) => transaction.add(key, member.clone()),
+                        Edit::Discard(key, member) => transaction.discard(key, member.clone()),
                     };
                     assert_eq!(made.map_err(refusal), expected.clone().map(drop));
                 }
@@ -760,6 +887,18 @@ fn place(edit: &Edit, stands: Option<Value>) -> (usize, usize, &str) {
         map.insert(key.clone(), Entry::Text(text.chars().collect()));
     }
     edit.place(&map)
+}
+
+/// Which element of the list that stands there.
+fn index(edit: &Edit, stands: Option<Value>) -> usize {
+    let (Edit::Insert(key, ..) | Edit::RemoveElement(key, _)) = edit else {
+        panic!("only elements have an index")
+    };
+    let mut map = Map::new();
+    if let Some(Value::List(values)) = stands {
+        map.insert(key.clone(), Entry::List(vec![Scalar::Null; values.len()]));
+    }
+    edit.index(&map)
 }
 
 fn refusal(error: PutError) -> EditRefusal {

@@ -117,7 +117,7 @@ fn buffered_edits_are_there_after_closing() {
         .unwrap();
     let notes = client.dataset("notes").unwrap();
     for number in 0..1_000 {
-        notes.put(&format!("key{}", number % 50), number).unwrap();
+        notes.put(format!("key{}", number % 50), number).unwrap();
     }
     client.close().unwrap();
     let again = builder(home.path()).open().unwrap();
@@ -191,7 +191,7 @@ fn long_log_is_folded() {
     let value = "x".repeat(1_000);
     for number in 0..400 {
         notes
-            .put(&format!("key{}", number % 10), format!("{number}{value}"))
+            .put(format!("key{}", number % 10), format!("{number}{value}"))
             .unwrap();
         notes.splice_text("text", 0, 0, "hello").unwrap();
     }
@@ -224,7 +224,7 @@ async fn log_of_a_device_that_only_pulls_is_folded() {
             .update(&number.to_le_bytes())
             .finalize_xof()
             .fill(&mut value);
-        writer.put(&format!("key{}", number % 3), value).unwrap();
+        writer.put(format!("key{}", number % 3), value).unwrap();
         writer.synchronize().await.unwrap();
         reader.synchronize().await.unwrap();
     }

@@ -11,7 +11,7 @@ async fn work(device: usize, notes: Dataset) -> u32 {
     let mut conflicts = 0;
     for round in 0..ROUNDS {
         notes.put("contended", format!("{device} {round}")).unwrap();
-        notes.put(&format!("own{device}"), round).unwrap();
+        notes.put(format!("own{device}"), round).unwrap();
         notes.increment("count", 1).unwrap();
         notes.splice_text("text", 0, 0, "x").unwrap();
         let report = notes.synchronize().await.unwrap();

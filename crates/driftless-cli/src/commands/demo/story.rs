@@ -135,9 +135,9 @@ fn edit_at_random(world: &mut World, device: usize, random: &mut StdRng) -> Resu
     for _ in 0..RANDOM_EDITS {
         let number = random.random_range(0..4);
         match random.random_range(0..4) {
-            0 => dataset.put(&format!("item {number}"), random.random_range(0..100_i64))?,
-            1 => drop(dataset.remove(&format!("item {number}"))?),
-            2 => dataset.increment(&format!("count {number}"), random.random_range(-9..10))?,
+            0 => dataset.put(format!("item {number}"), random.random_range(0..100_i64))?,
+            1 => drop(dataset.remove(format!("item {number}"))?),
+            2 => dataset.increment(format!("count {number}"), random.random_range(-9..10))?,
             _ => {
                 let len = dataset.text("story").unwrap_or_default().chars().count();
                 let at = random.random_range(0..=len);

@@ -21,7 +21,7 @@ fn two_devices_that_fit_alone_and_not_together_agree_once_something_is_removed()
         for number in 0..6 {
             let text = noise(10 * device as u64 + number, 1_100);
             stage.edit(device, |dataset| {
-                dataset.put(&format!("{device}.{number}"), text)
+                dataset.put(format!("{device}.{number}"), text)
             });
         }
     }
