@@ -41,10 +41,13 @@ pub enum Caller {
 }
 
 impl Caller {
-    fn may(&self, owner: &Owner) -> bool {
+    fn may(&self, request: &Request) -> bool {
         match self {
             Self::Operator => true,
-            Self::Identity(own) => own == owner,
+            Self::Identity(own) => {
+                request.identity_pool_id() == Some(&own.pool)
+                    && request.identity_id() == Some(&own.identity)
+            }
         }
     }
 }
@@ -118,8 +121,7 @@ impl Service {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Response, ApiError> {
-        let owner = owner(request.identity_pool_id(), request.identity_id());
-        if !caller.may(&owner) {
+        if !caller.may(&request) {
             return Err(ApiError::new(
                 ErrorCode::NotAuthorized,
                 "These credentials are not valid for accessing this resource",

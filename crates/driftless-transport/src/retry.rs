@@ -3,7 +3,7 @@
 //! Each cause has its own budget. Waiting has the attempts it was given; the clock is corrected
 //! once; the credentials are renewed once. Sent again is only what may be:
 //!
-//! | failure | ListRecords, ListDatasets, DescribeDataset, DeleteDataset | UpdateRecords |
+//! | failure | what reads, sets or deletes | UpdateRecords, BulkPublish |
 //! | --- | --- | --- |
 //! | throttled | after a wait | after a wait: nothing was applied |
 //! | 5xx, time-out, lost connection | after a wait | never: it may have been applied |
@@ -102,12 +102,9 @@ impl Retries {
 
     /// Whether twice is as good as once.
     fn is_repeatable(&self) -> bool {
-        matches!(
+        !matches!(
             self.operation,
-            Operation::ListRecords
-                | Operation::ListDatasets
-                | Operation::DescribeDataset
-                | Operation::DeleteDataset
+            Operation::UpdateRecords | Operation::BulkPublish
         )
     }
 }
@@ -170,7 +167,7 @@ mod tests {
     #[test]
     fn what_can_be_repeated_is_sent_again_after_any_failure_on_the_way() {
         for operation in Operation::ALL {
-            if operation == Operation::UpdateRecords {
+            if matches!(operation, Operation::UpdateRecords | Operation::BulkPublish) {
                 continue;
             }
             check(
