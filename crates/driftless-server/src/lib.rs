@@ -43,6 +43,6 @@ pub use self::key_pair::KeyPair;
 pub use self::service::{Caller, Limits, Service};
 pub use self::sigv4::{Authorization, AuthorizationError};
 pub use self::storage::{
-    Address, FjallStorage, Head, Live, MemoryStorage, Owner, Place, Push, Selection, Storage,
+    Address, FjallStorage, Head, Live, MemoryStorage, NoteChange, Owner, Place, Push, Selection, Storage,
     StorageError, Swap, View,
 };
