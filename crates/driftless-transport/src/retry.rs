@@ -43,7 +43,8 @@ pub(crate) enum Step {
 /// The budgets of one exchange.
 #[derive(Debug)]
 pub(crate) struct Retries {
-    operation: Operation,
+    /// Whether twice is as good as once.
+    is_repeatable: bool,
     waits_left: u32,
     longest: Duration,
     clock_corrected: bool,
@@ -52,8 +53,18 @@ pub(crate) struct Retries {
 
 impl Retries {
     pub(crate) fn new(operation: Operation, attempts: u32) -> Self {
+        let once = [Operation::UpdateRecords, Operation::BulkPublish];
+        Self::of(!once.contains(&operation), attempts)
+    }
+
+    /// The budgets of a request to Cognito Identity, all of which may be sent again.
+    pub(crate) fn of_identity(attempts: u32) -> Self {
+        Self::of(true, attempts)
+    }
+
+    fn of(is_repeatable: bool, attempts: u32) -> Self {
         Self {
-            operation,
+            is_repeatable,
             waits_left: attempts.saturating_sub(1),
             longest: FIRST_WAIT,
             clock_corrected: false,
@@ -92,20 +103,12 @@ impl Retries {
     fn may_repeat(&self, error: &ExchangeError) -> bool {
         match error {
             ExchangeError::Api(error) if error.is_throttling() => true,
-            ExchangeError::Api(error) => error.is_server_fault() && self.is_repeatable(),
+            ExchangeError::Api(error) => error.is_server_fault() && self.is_repeatable,
             ExchangeError::Connect(_)
             | ExchangeError::TimedOut { .. }
-            | ExchangeError::Interrupted(_) => self.is_repeatable(),
+            | ExchangeError::Interrupted(_) => self.is_repeatable,
             _ => false,
         }
-    }
-
-    /// Whether twice is as good as once.
-    fn is_repeatable(&self) -> bool {
-        !matches!(
-            self.operation,
-            Operation::UpdateRecords | Operation::BulkPublish
-        )
     }
 }
 
