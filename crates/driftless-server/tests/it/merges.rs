@@ -345,3 +345,46 @@ fn dataset_whose_childs_name_is_taken_stays_with_the_operator() {
     };
     assert_eq!(left.records.len(), 2);
 }
+
+#[test]
+fn push_that_was_acknowledged_to_a_guest_is_never_left_behind() {
+    for round in 0..40 {
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        let open = || {
+            let service = Service::new(storage.clone(), [1; 32], [2; 32]);
+            World::of(service.with_pool(pool(), open_pool()))
+        };
+        let world = open();
+        let ann = world.get_id(login("ann")).unwrap();
+        let guest = world.get_id(Logins::none()).unwrap();
+        let acknowledged = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let world = open();
+                let mut count = 0;
+                // New keys and new datasets, which no count of an earlier push protects.
+                loop {
+                    let patches = vec![put(&format!("k{count}"), "v", 0)];
+                    let dataset = format!("d{}", count % 5);
+                    if world.push_of(&guest, &dataset, patches).is_err() {
+                        return count;
+                    }
+                    count += 1;
+                }
+            });
+            for _ in 0..round {
+                std::thread::yield_now();
+            }
+            world.get_credentials(&guest, login("ann")).unwrap();
+            writer.join().unwrap()
+        });
+        let records = |n| {
+            let child = format!("d{n}.{guest}");
+            world.list_of(&ann, &child).unwrap().records.len()
+        };
+        let moved: usize = (0..5).map(records).sum();
+        assert!(
+            moved >= acknowledged,
+            "{moved} of {acknowledged} in round {round}"
+        );
+    }
+}
