@@ -95,18 +95,16 @@ impl Service {
         now: Timestamp,
     ) -> Result<GetCredentialsForIdentityResponse, ApiError> {
         for _ in 0..ATTEMPTS {
-            let Some((owner, swap)) = self.log_in(request, now)? else {
+            let (owner, swap) = self.log_in(request, now)?;
+            if swap == Swap::Moved {
                 continue;
-            };
-            let identity_id = owner.identity.clone();
-            if swap == Swap::Done {
-                self.absorb(&owner)?;
-                let credentials = self.mint.issue(&owner, self.tokens.draw_nonce(), now);
-                return Ok(GetCredentialsForIdentityResponse {
-                    identity_id,
-                    credentials,
-                });
             }
+            self.absorb(&owner)?;
+            let credentials = self.mint.issue(&owner, self.tokens.draw_nonce(), now);
+            return Ok(GetCredentialsForIdentityResponse {
+                identity_id: owner.identity,
+                credentials,
+            });
         }
         Err(busy())
     }
@@ -116,44 +114,34 @@ impl Service {
         &self,
         request: &GetCredentialsForIdentityRequest,
         now: Timestamp,
-    ) -> Result<Option<(Owner, Swap)>, ApiError> {
+    ) -> Result<(Owner, Swap), ApiError> {
         let asked = &request.identity_id;
         let note = self.identity(asked)?;
-        let Some(row) = &note.value else {
-            return Err(not_found(asked));
-        };
+        let row = note.value.as_ref().ok_or_else(|| not_found(asked))?;
         if row.merged_into.is_some() {
             return Err(forbidden(asked));
         }
         let pool = self.pool(&row.pool)?;
         let logins = verified(pool, &row.pool, &request.logins, now)?;
         let links = self.links(&logins)?;
-        let owner = |identity: &IdentityId| Owner {
+        let is_guest = row.logins.is_empty();
+        let (identity, swap) = match owners(&links)[..] {
+            [] if !is_guest => return Err(no_login_matches()),
+            [] if logins.is_empty() => {
+                check_guests(pool)?;
+                (asked, Swap::Done)
+            }
+            [] => (asked, self.link(asked, &note, &row.pool, &links)?),
+            [known] if known == asked => (asked, self.link(asked, &note, &row.pool, &links)?),
+            [survivor] if is_guest => (survivor, self.merge(asked, &note, survivor, &links)?),
+            [_] => return Err(no_login_matches()),
+            _ => return Err(login_of_another()),
+        };
+        let owner = Owner {
             pool: row.pool.clone(),
             identity: identity.clone(),
         };
-        let is_guest = row.logins.is_empty();
-        match owners(&links)[..] {
-            [] if !is_guest => Err(no_login_matches()),
-            [] if logins.is_empty() => {
-                check_guests(pool)?;
-                Ok(Some((owner(asked), Swap::Done)))
-            }
-            [] => Ok(Some((
-                owner(asked),
-                self.link(asked, &note, &row.pool, &links)?,
-            ))),
-            [known] if known == asked => Ok(Some((
-                owner(asked),
-                self.link(asked, &note, &row.pool, &links)?,
-            ))),
-            [survivor] if is_guest => Ok(Some((
-                owner(survivor),
-                self.merge(asked, &note, survivor, &links)?,
-            ))),
-            [_] => Err(no_login_matches()),
-            _ => Err(login_of_another()),
-        }
+        Ok((owner, swap))
     }
 
     /// Gives the logins that nobody has to an identity.

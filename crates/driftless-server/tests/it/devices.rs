@@ -51,11 +51,16 @@ impl Stage {
     }
 
     fn push(&self, dataset: &str, device_id: Option<DeviceId>, count: u32) {
+        self.push_as(&caller(&self.guest), dataset, device_id, count);
+    }
+
+    fn push_as(&self, who: &Caller, dataset: &str, device_id: Option<DeviceId>, count: u32) {
+        let ask = |request| self.world.handle_as(request, who).unwrap();
         let list = ListRecordsRequest {
             identity_id: self.guest.clone(),
             ..list_records(dataset)
         };
-        let Response::ListRecords(list) = self.ask(Request::ListRecords(list)).unwrap() else {
+        let Response::ListRecords(list) = ask(Request::ListRecords(list)) else {
             panic!("a list answers a list")
         };
         let update = UpdateRecordsRequest {
@@ -66,7 +71,7 @@ impl Stage {
             device_id,
             record_patches: vec![put("k", &(count + 1).to_string(), count)],
         };
-        self.ask(Request::UpdateRecords(update)).unwrap();
+        ask(Request::UpdateRecords(update));
     }
 
     fn register(&self, platform: Platform, token: &str) -> Result<DeviceId, ApiError> {
@@ -273,7 +278,9 @@ fn merged_guests_devices_are_told_no_more() {
         .get_credentials(&stage.guest, login("ann"))
         .unwrap();
     assert!(stage.subscribe("notes", &device).is_err());
-    stage.sink.take();
+    // Only the operator can still write there.
+    stage.push_as(&Caller::Operator, "notes", None, 0);
+    assert_eq!(stage.told(), []);
 }
 
 #[test]

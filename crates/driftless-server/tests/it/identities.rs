@@ -53,6 +53,16 @@ fn login_is_one_identity_for_ever() {
 }
 
 #[test]
+fn provider_with_a_slash_is_apart_from_a_subject_with_one() {
+    let pool_config = Pool::new()
+        .with_logins("a", Arc::new(shared_key()))
+        .with_logins("a/b", Arc::new(shared_key()));
+    let world = closed(pool_config);
+    let first = world.get_id(login_at("a", "b/c")).unwrap();
+    assert_ne!(world.get_id(login_at("a/b", "c")).unwrap(), first);
+}
+
+#[test]
 fn identities_and_credentials_outlive_the_server() {
     let directory = tempfile::tempdir().unwrap();
     let open = |seed| {

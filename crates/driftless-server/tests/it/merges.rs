@@ -360,16 +360,15 @@ fn push_that_was_acknowledged_to_a_guest_is_never_left_behind() {
         let acknowledged = std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let world = open();
-                let mut count = 0;
                 // New keys and new datasets, which no count of an earlier push protects.
-                loop {
+                for count in 0..200 {
                     let patches = vec![put(&format!("k{count}"), "v", 0)];
                     let dataset = format!("d{}", count % 5);
                     if world.push_of(&guest, &dataset, patches).is_err() {
                         return count;
                     }
-                    count += 1;
                 }
+                200
             });
             for _ in 0..round {
                 std::thread::yield_now();
