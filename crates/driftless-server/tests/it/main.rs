@@ -11,6 +11,7 @@ mod identities;
 mod list_pages;
 mod merges;
 mod model;
+mod people;
 mod pools;
 mod service;
 mod storage;
