@@ -31,14 +31,14 @@ use crate::sign::AGENT;
 
 /// Asks Cognito Identity.
 pub(crate) struct Caller {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) courier: Arc<dyn Courier>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) timer: Arc<dyn Timer>,
-    pub(crate) attempts: u32,
-    pub(crate) jitter: Mutex<StdRng>,
+    endpoint: Endpoint,
+    courier: Arc<dyn Courier>,
+    clock: Arc<dyn Clock>,
+    timer: Arc<dyn Timer>,
+    attempts: u32,
+    jitter: Mutex<StdRng>,
     /// How many milliseconds the service's clock is ahead of ours, by its last answer.
-    pub(crate) ahead: AtomicI64,
+    ahead: AtomicI64,
 }
 
 impl Caller {
