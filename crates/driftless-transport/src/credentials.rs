@@ -67,7 +67,7 @@ pub trait CredentialsProvider: Send + Sync + fmt::Debug {
     /// Returns credentials that are good now.
     fn credentials(&self) -> BoxFuture<'_, Result<Credentials, CredentialsError>>;
 
-    /// Returns others than `refused`, which have expired.
+    /// Returns others than `refused`, which have expired or which the service does not know.
     ///
     /// Several exchanges can ask at once: a provider that already holds others than `refused`
     /// answers with those. One that has no others answers with the same, and the exchange gives up;

@@ -8,7 +8,7 @@
 //! | throttled | after a wait | after a wait: nothing was applied |
 //! | 5xx, time-out, lost connection | after a wait | never: it may have been applied |
 //! | no connection | after a wait | never: its token and counts may be old by then |
-//! | clock off, credentials expired | at once | at once: it was refused |
+//! | clock off, credentials expired or unknown | at once | at once: it was refused |
 //! | anything else | never | never |
 
 use std::time::Duration;
@@ -86,8 +86,7 @@ impl Retries {
             {
                 return Step::CorrectClock(ahead);
             }
-            if error.code == ErrorCode::ExpiredToken && !std::mem::replace(&mut self.renewed, true)
-            {
+            if of_credentials(error) && !std::mem::replace(&mut self.renewed, true) {
                 return Step::Renew;
             }
         }
@@ -110,6 +109,15 @@ impl Retries {
             _ => false,
         }
     }
+}
+
+/// Whether others than the credentials that were sent may be taken: these have expired, or the
+/// service that gave them was replaced.
+fn of_credentials(error: &ApiError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::ExpiredToken | ErrorCode::UnrecognizedClient
+    )
 }
 
 /// How far the service's clock is ahead, if a request was refused and that explains it.
@@ -231,10 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn expired_credentials_are_renewed_once() {
-        let mut retries = Retries::new(Operation::UpdateRecords, 1);
-        let error = api(ErrorCode::ExpiredToken);
-        assert_eq!(retries.after(&error, NOW, None), Step::Renew);
-        assert_eq!(retries.after(&error, NOW, None), Step::GiveUp);
+    fn expired_and_unknown_credentials_are_renewed_once() {
+        for code in [ErrorCode::ExpiredToken, ErrorCode::UnrecognizedClient] {
+            let mut retries = Retries::new(Operation::UpdateRecords, 1);
+            let error = api(code);
+            assert_eq!(retries.after(&error, NOW, None), Step::Renew);
+            assert_eq!(retries.after(&error, NOW, None), Step::GiveUp);
+        }
     }
 }

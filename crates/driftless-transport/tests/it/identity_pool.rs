@@ -133,19 +133,22 @@ fn pool() -> IdentityPoolId {
     POOL.parse().unwrap()
 }
 
-fn key() -> SharedKeyLogins {
+fn shared_key() -> SharedKeyLogins {
     SharedKeyLogins::new(&[9; 32]).unwrap()
 }
 
 fn login(who: &str) -> Logins {
     let subject = Subject::new(who).unwrap();
     let expires = Timestamp::from_millis(4_900_000_000_000);
-    Logins::none().with(PROVIDER, key().sign(&pool(), PROVIDER, &subject, expires))
+    Logins::none().with(
+        PROVIDER,
+        shared_key().sign(&pool(), PROVIDER, &subject, expires),
+    )
 }
 
-fn gate(seed: u8, storage: &Arc<MemoryStorage>, guests: bool) -> Gate {
-    let service = Service::new(storage.clone(), [1; 32], [seed; 32]);
-    let pool_config = Pool::new().with_logins(PROVIDER, Arc::new(key()));
+fn gate(key: [u8; 32], storage: &Arc<MemoryStorage>, guests: bool) -> Gate {
+    let service = Service::new(storage.clone(), key, key);
+    let pool_config = Pool::new().with_logins(PROVIDER, Arc::new(shared_key()));
     let pool_config = if guests {
         pool_config.with_guests()
     } else {
@@ -174,7 +177,7 @@ impl World {
     fn with(guests: bool) -> Self {
         let clock = Arc::new(Hand::default());
         let cloud = Cloud {
-            gate: Mutex::new(gate(2, &Arc::default(), guests)),
+            gate: Mutex::new(gate([1; 32], &Arc::default(), guests)),
             clock: clock.clone(),
             asked: Mutex::default(),
             mishaps: Mutex::default(),
@@ -448,6 +451,21 @@ async fn expired_credentials_are_renewed_once_and_the_request_sent_again() {
 }
 
 #[tokio::test]
+async fn credentials_of_a_server_that_lost_its_key_are_renewed() {
+    let world = World::new();
+    let storage = Arc::new(MemoryStorage::new());
+    *world.cloud.gate.lock().unwrap() = gate([1; 32], &storage, true);
+    let provider = world.provider();
+    let who = provider.identity().await.unwrap();
+    let transport = world.transport(&provider);
+    push(&transport, &who.id).await;
+    *world.cloud.gate.lock().unwrap() = gate([2; 32], &storage, true);
+    world.asked();
+    assert!(listed(&transport, &who.id).await.dataset_exists);
+    assert_eq!(world.asked(), ["GET", "GetCredentialsForIdentity", "GET"]);
+}
+
+#[tokio::test]
 async fn trap_50_expiry_goes_by_the_services_clock() {
     let world = World::new();
     world
@@ -514,7 +532,7 @@ async fn trap_30_renewal_that_finds_another_identity_signs_nothing() {
     let provider = world.provider();
     let guest = provider.identity().await.unwrap().id;
     let transport = world.transport(&provider);
-    *world.cloud.gate.lock().unwrap() = gate(3, &Arc::default(), true);
+    *world.cloud.gate.lock().unwrap() = gate([3; 32], &Arc::default(), true);
     let expired = r#"{"__type":"ExpiredTokenException","message":"m"}"#;
     world.mishap(Mishap::Answer(403, expired));
     world.asked();
@@ -543,7 +561,7 @@ async fn guest_that_logs_in_for_the_first_time_stays_who_it_is() {
 async fn identity_that_the_service_lost_is_replaced_and_named() {
     let world = World::new();
     let lost = world.provider().identity().await.unwrap().id;
-    *world.cloud.gate.lock().unwrap() = gate(3, &Arc::default(), true);
+    *world.cloud.gate.lock().unwrap() = gate([3; 32], &Arc::default(), true);
     let provider = world.provider();
     world.asked();
     let who = provider.identity().await.unwrap();
