@@ -20,6 +20,7 @@
 //! its journal at the last whole batch: counts go back, and clients that are ahead are told "No
 //! such SyncCount" and list anew.
 
+mod key;
 mod row;
 
 use std::fmt;
@@ -31,6 +32,7 @@ use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
 };
 
+use self::key::{dataset_prefix, end_of, head_key, log_key, owner_prefix, place_key};
 use self::row::{
     HeadRow, RecordRow, decode, decode_count, encode, split_head_key, split_log_key, text,
 };
@@ -356,47 +358,4 @@ impl From<fjall::Error> for StorageError {
             error => Self::Engine(Box::new(error)),
         }
     }
-}
-
-fn owner_prefix(owner: &Owner) -> Vec<u8> {
-    let Owner { pool, identity } = owner;
-    [
-        pool.as_str().as_bytes(),
-        &[NUL],
-        identity.as_str().as_bytes(),
-        &[NUL],
-    ]
-    .concat()
-}
-
-fn head_key(address: &Address) -> Vec<u8> {
-    [
-        &owner_prefix(&address.owner),
-        address.dataset.as_str().as_bytes(),
-    ]
-    .concat()
-}
-
-fn dataset_prefix(address: &Address) -> Vec<u8> {
-    [&head_key(address)[..], &[NUL]].concat()
-}
-
-fn log_key(address: &Address, count: SyncCount, key: &RecordKey) -> Vec<u8> {
-    [
-        &dataset_prefix(address)[..],
-        &count.get().to_be_bytes(),
-        key.as_str().as_bytes(),
-    ]
-    .concat()
-}
-
-fn place_key(address: &Address, key: &RecordKey) -> Vec<u8> {
-    [&dataset_prefix(address), key.as_str().as_bytes()].concat()
-}
-
-/// Returns the first key after all that begin with a prefix, which ends in `NUL`.
-fn end_of(prefix: &[u8]) -> Vec<u8> {
-    let mut end = prefix.to_vec();
-    *end.last_mut().expect("a prefix ends in NUL") += 1;
-    end
 }
