@@ -10,8 +10,8 @@
 //! | [`records_read`] | bodies of frames, which the target seals: a writer who keeps to the form and means harm |
 //! | [`delta_decode`] | a delta, and one that goes onto it |
 //! | [`state_join`] | two deltas, each a whole state |
-//! | [`wire_answer`] | the body of any operation's answer, and of an error |
-//! | [`wire_request`] | method, path, query and body |
+//! | [`wire_answer`] | the body of any operation's answer, of Cognito Identity's too, and of an error |
+//! | [`wire_request`] | method, path, query and body, or an operation of Cognito Identity and its body |
 //! | [`sigv4_header`] | an Authorization header |
 //! | [`server_request`] | a whole request, head and body, signed or not |
 //! | [`store_row`] | a row, a mark or a journal of a store, and the rows of a dataset |

@@ -24,6 +24,7 @@ use driftless_document::{
 use driftless_fuzz::TARGETS;
 use driftless_record::{Frame, Limits, decode, encode, read};
 use driftless_server::Authorization;
+use driftless_wire::identity::{IdentityOperation, IdentityRequest, IdentityResponse};
 use driftless_wire::{ApiError, Operation, Request, Response};
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
@@ -155,7 +156,25 @@ fn answers(body: &[u8]) {
     for operation in Operation::ALL {
         drop(black_box(Response::from_body(operation, body)));
     }
+    for operation in IdentityOperation::ALL {
+        drop(black_box(IdentityResponse::from_body(operation, body)));
+    }
     drop(black_box(ApiError::from_http(400, None, body)));
+}
+
+fn identity_request(body: &[u8]) -> bool {
+    let target = IdentityOperation::GetId.target();
+    IdentityRequest::from_http(&target, body).is_ok()
+}
+
+fn configuration_request(body: &[u8]) -> bool {
+    Request::from_http(
+        "POST",
+        "/identitypools/us-east-1%3A0a/configuration",
+        "",
+        body,
+    )
+    .is_ok()
 }
 
 fn list_request(query: &[u8]) -> bool {
@@ -209,6 +228,25 @@ fn texts(report: &mut Report) {
     report.reader("update of tiny patches", &patches, update_request);
     let empty = |len| filled(r#"{"RecordPatches":["#, "{},", "{}]}", len);
     report.reader("update of empty patches", &empty, update_request);
+    let logins = |len| {
+        let units = len / r#""00000":"t","#.len();
+        let logins: String = (0..units).map(|n| format!(r#""{n:05}":"t","#)).collect();
+        format!(r#"{{"IdentityPoolId":"us-east-1:0a","Logins":{{{logins}"a":"t"}}}}"#).into_bytes()
+    };
+    report.reader("request of many logins", &logins, identity_request);
+    let applications = |len| {
+        filled(
+            r#"{"PushSync":{"ApplicationArns":["#,
+            r#""","#,
+            r#"""]}}"#,
+            len,
+        )
+    };
+    report.reader(
+        "configuration of empty ARNs",
+        &applications,
+        configuration_request,
+    );
     report.reader(
         "query of many names",
         &|len| filled("", "a&", "", len),

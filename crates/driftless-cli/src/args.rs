@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Serve datasets to devices, over the Amazon Cognito Sync API
     Serve(ServeArgs),
+    /// Sign a login for a person, with the key of a provider of a service's pool
+    LoginToken(LoginTokenArgs),
     /// Show devices that edit offline, sync, and agree; with a trace, replay a recorded session
     Demo(DemoArgs),
 }
@@ -187,7 +189,10 @@ pub(crate) struct ServeArgs {
     /// The directory of the service, made where it is missing
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// An AWS shared credentials file with the key pair of all clients; one is made in DIR by default
+    /// A JSON file with the identity pools whose guests and logins get identities; none by default
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pools: Option<PathBuf>,
+    /// An AWS shared credentials file with the operator's key pair; one is made in DIR by default
     #[arg(long, value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,
     /// The key pair's id, instead of a file
@@ -208,6 +213,22 @@ pub(crate) struct ServeArgs {
         requires = "access_key_id"
     )]
     pub(crate) secret_access_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginTokenArgs {
+    /// The service's JSON file of identity pools
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pools: PathBuf,
+    /// The provider, as the pool has it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: String,
+    /// The provider's name for the person
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: String,
+    /// How long the login is good
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+    pub(crate) valid_for: u32,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod exit;
 mod output;
+mod pools;
 mod progress;
 mod settings;
 mod value;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
-    use commands::{demo, edit, read, serve, sync};
+    use commands::{demo, edit, login_token, read, serve, sync};
     let settings = &cli.settings;
     match cli.command {
         Command::Put(args) => edit::put(settings, args, output),
@@ -46,6 +47,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Export(args) => read::export(settings, args, output),
         Command::Sync(args) => sync::sync(settings, args, output),
         Command::Serve(args) => serve::serve(args, output),
+        Command::LoginToken(args) => login_token::login_token(settings, args, output),
         Command::Demo(args) => demo::demo(args, output),
     }
 }

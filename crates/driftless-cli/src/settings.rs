@@ -58,15 +58,17 @@ impl Settings {
         self.with_client(|client| run(&client.dataset(name.as_str())?))
     }
 
+    pub(crate) fn pool(&self) -> Result<IdentityPoolId, Failure> {
+        let pool = self.pool.clone();
+        pool.ok_or_else(|| unset("--pool", "DRIFTLESS_POOL"))
+    }
+
     fn open(&self) -> Result<Client, Failure> {
         let store = self
             .store
             .as_ref()
             .ok_or_else(|| unset("--store", "DRIFTLESS_STORE"))?;
-        let pool = self
-            .pool
-            .clone()
-            .ok_or_else(|| unset("--pool", "DRIFTLESS_POOL"))?;
+        let pool = self.pool()?;
         let mut builder = Client::builder(store).pool(pool);
         if self.accept_loss {
             builder = builder.accept_loss();

@@ -1,8 +1,8 @@
-//! The directory of a server: its store, its key pair and the key of its tokens.
+//! The directory of a server: its store, its operator's key pair and the key of its tokens.
 //!
 //! ```text
 //! credentials   the key pair, as an AWS shared credentials file, mode 0600
-//! token-key     the key that session tokens are made with, mode 0600
+//! token-key     the key that session tokens and temporary credentials are made with, mode 0600
 //! store/        the datasets, a fjall database
 //! ```
 

@@ -1,4 +1,4 @@
-//! The key pair that clients sign with, and the files it is kept in.
+//! The key pair that the operator signs with, and the files it is kept in.
 //!
 //! `credentials` has the form of an AWS shared credentials file, so that boto3 and the AWS
 //! command line can be pointed at it as it is. Both files are written whole under another name

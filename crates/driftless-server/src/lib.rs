@@ -24,25 +24,34 @@
 //! # }
 //! ```
 //!
-//! One key pair opens every pool and identity: whoever holds it is trusted with all of them. Put a
-//! proxy that ends TLS in front of a server that others can reach.
+//! One key pair opens every pool and identity: whoever holds it is trusted with all of them. Devices
+//! need not: a [`Pool`] gives guests and people who log in identities of their own, with temporary
+//! credentials that open nothing else, as Cognito Identity does. Put a proxy that ends TLS in front
+//! of a server that others can reach.
 
 mod data_dir;
 mod gate;
 mod http;
 mod key_pair;
+mod login;
+mod pool;
+mod push_sink;
 mod service;
 mod sigv4;
 mod storage;
+mod temporary;
 mod token;
 
 pub use self::data_dir::{DataDir, OpenError};
 pub use self::gate::Gate;
 pub use self::http::{Config, Failure, Fault, Moment, ServeError, Server};
 pub use self::key_pair::KeyPair;
+pub use self::login::{Login, LoginError, LoginVerifier, SharedKeyLogins, ShortKey, Subject};
+pub use self::pool::Pool;
+pub use self::push_sink::{LogSink, MemorySink, PushHint, PushSink};
 pub use self::service::{Caller, Limits, Service};
 pub use self::sigv4::{Authorization, AuthorizationError};
 pub use self::storage::{
-    Address, FjallStorage, Head, Live, MemoryStorage, Owner, Place, Push, Selection, Storage,
-    StorageError, Swap, View,
+    Address, FjallStorage, Head, Live, MemoryStorage, NoteChange, Owner, Place, Push, Selection,
+    Storage, StorageError, Swap, View,
 };

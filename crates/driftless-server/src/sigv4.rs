@@ -8,8 +8,9 @@
 //! clients sign the second, and the service's own error texts show the first. Both say the same
 //! about what is asked for. A body is always part of what is signed: signatures over
 //! `UNSIGNED-PAYLOAD` or over chunks do not verify, for then anybody on the way could change it.
-//! Neither do signatures in the query. The session token of temporary credentials is not looked
-//! at, beyond being signed if it is named.
+//! Neither do signatures in the query. What key the signature is made with is a question to a
+//! [`Keys`]; the secret of temporary credentials follows from their session token, so that another
+//! token makes another signature, signed or not.
 
 mod authorization;
 
@@ -30,10 +31,12 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 pub use self::authorization::{Authorization, AuthorizationError};
 use crate::key_pair::KeyPair;
+use crate::service::Caller;
 
 const SERVICE: &str = "cognito-sync";
 const DATE: &str = "x-amz-date";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
+const SECURITY_TOKEN: &str = "x-amz-security-token";
 const WINDOW_MINUTES: i64 = 5;
 const DATE_FORM: StaticFormatDescription =
     format_description!("[year][month][day]T[hour][minute][second]Z");
@@ -47,6 +50,8 @@ pub(crate) enum SignatureError {
     Incomplete(String),
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
     #[error("Credential should be scoped to correct service: '{SERVICE}'.")]
     Scope,
     #[error("Signature expired: {signed} is now earlier than {earliest} ({now} - 5 min.)")]
@@ -74,6 +79,7 @@ impl From<SignatureError> for ApiError {
             SignatureError::Missing => ErrorCode::MissingAuthenticationToken,
             SignatureError::Incomplete(_) => ErrorCode::IncompleteSignature,
             SignatureError::UnknownKey => ErrorCode::UnrecognizedClient,
+            SignatureError::ExpiredToken => ErrorCode::ExpiredToken,
             SignatureError::Scope
             | SignatureError::Expired { .. }
             | SignatureError::Early { .. }
@@ -92,19 +98,38 @@ pub(crate) struct Head<'a> {
     pub(crate) headers: &'a HeaderMap,
 }
 
-/// A request whose Authorization names our key and a time that is now, but is not yet proven.
+/// Knows who signs with which key.
+pub(crate) trait Keys {
+    /// Returns the key pair of that id, with this session token, and whose it is.
+    fn find(
+        &self,
+        access_key_id: &str,
+        session_token: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Signer, SignatureError>;
+}
+
+/// Who signs with what.
+#[derive(Debug)]
+pub(crate) struct Signer {
+    pub(crate) key_pair: KeyPair,
+    pub(crate) caller: Caller,
+}
+
+/// A request whose Authorization names a known key and a time that is now, but is not yet proven.
 #[derive(Debug)]
 pub(crate) struct Claimed<'a> {
     head: Head<'a>,
     authorization: Authorization<'a>,
     signed_at: SystemTime,
+    signer: Signer,
 }
 
 impl<'a> Claimed<'a> {
     /// Checks everything but the signature.
     pub(crate) fn check(
         head: Head<'a>,
-        key_pair: &KeyPair,
+        keys: &impl Keys,
         now: Timestamp,
     ) -> Result<Self, SignatureError> {
         let header = only(head.headers, "authorization")?.ok_or(SignatureError::Missing)?;
@@ -125,9 +150,8 @@ impl<'a> Claimed<'a> {
                 return Err(incomplete(format!("{name} is not signed")));
             }
         }
-        if authorization.access_key_id() != key_pair.access_key_id() {
-            return Err(SignatureError::UnknownKey);
-        }
+        let session_token = only(head.headers, SECURITY_TOKEN)?;
+        let signer = keys.find(authorization.access_key_id(), session_token, now)?;
         if authorization.service() != SERVICE {
             return Err(SignatureError::Scope);
         }
@@ -136,32 +160,27 @@ impl<'a> Claimed<'a> {
             head,
             authorization,
             signed_at: signed_at.into(),
+            signer,
         })
     }
 
-    /// Checks the signature, over the body too.
-    pub(crate) fn verify(&self, key_pair: &KeyPair, body: &[u8]) -> Result<(), SignatureError> {
+    /// Checks the signature, over the body too, and returns whose it is.
+    pub(crate) fn verify(self, body: &[u8]) -> Result<Caller, SignatureError> {
         let given = self.authorization.signature().as_bytes();
         let mut matches = Choice::from(0);
         for encoding in [PercentEncodingMode::Double, PercentEncodingMode::Single] {
-            let ours = self
-                .sign(key_pair, body, encoding)
-                .ok_or(SignatureError::Mismatch)?;
+            let ours = self.sign(body, encoding).ok_or(SignatureError::Mismatch)?;
             matches |= ours.as_bytes().ct_eq(given);
         }
         if bool::from(matches) {
-            Ok(())
+            Ok(self.signer.caller)
         } else {
             Err(SignatureError::Mismatch)
         }
     }
 
-    fn sign(
-        &self,
-        key_pair: &KeyPair,
-        body: &[u8],
-        encoding: PercentEncodingMode,
-    ) -> Option<String> {
+    fn sign(&self, body: &[u8], encoding: PercentEncodingMode) -> Option<String> {
+        let key_pair = &self.signer.key_pair;
         let names = self.authorization.signed_headers();
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = encoding;

@@ -2,7 +2,8 @@
 //!
 //! The unit is the *push*: records that become visible together, under one new count, if the
 //! dataset still stands at the count the push was planned on. That compare-and-swap is all the
-//! coordination there is; nothing here knows a request, a token or a limit. The shape fits a log
+//! coordination there is; nothing here knows a request, a token or a limit. Beside the datasets
+//! stand *notes*, small texts by key, which change under compare-and-swap too. The shape fits a log
 //! of pushes per dataset with a head that is swapped by one conditional write, so an engine with
 //! no transactions over many rows can carry it too.
 //!
@@ -74,6 +75,61 @@ pub trait Storage: fmt::Debug + Send + Sync {
     ///
     /// As [`Storage::append`].
     fn delete(&self, address: &Address, expected: SyncCount) -> Result<Swap, StorageError>;
+
+    /// Moves a dataset to an address where none ever was.
+    ///
+    /// There it stands at the same count, noted in [`Head::adopted_at`], with the same records, and
+    /// no deletion. Here it ends as by [`Storage::delete`]. If there is none here or ever was one
+    /// there, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::append`].
+    fn adopt(&self, from: &Address, to: &Address) -> Result<Swap, StorageError>;
+
+    /// Returns up to `limit` datasets that exist, those after `after`, by pool, identity and name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::read`].
+    fn scan(
+        &self,
+        after: Option<&Address>,
+        limit: usize,
+    ) -> Result<Vec<(Address, Live)>, StorageError>;
+
+    /// Returns the note at a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::read`].
+    fn note(&self, key: &str) -> Result<Option<String>, StorageError>;
+
+    /// Returns the notes whose keys begin with `prefix`, by key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::read`].
+    fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StorageError>;
+
+    /// Makes all changes if each note is as its change expects, else none. Each key stands in one
+    /// change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::append`].
+    fn swap_notes(&self, changes: &[NoteChange]) -> Result<Swap, StorageError>;
+}
+
+/// How a note changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoteChange {
+    /// Where it is.
+    pub key: String,
+    /// What must stand there; `None` for nothing.
+    pub expected: Option<String>,
+    /// What stands there afterwards; `None` for nothing.
+    pub next: Option<String>,
 }
 
 /// Whose datasets: an identity of a pool.
@@ -97,10 +153,13 @@ pub struct Address {
 /// Where a dataset stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
-    /// How many pushes and deletions there were, ever. Zero if the dataset never was.
+    /// How many pushes and deletions there were, ever; of a dataset that was moved here, also where
+    /// it came from. Zero if the dataset never was.
     pub count: SyncCount,
     /// The count that the last deletion took, zero if there was none.
     pub deleted_at: SyncCount,
+    /// The count at which the dataset was moved here, zero if it was not or was deleted since.
+    pub adopted_at: SyncCount,
     /// What is told about the dataset while it exists.
     pub live: Option<Live>,
 }
@@ -135,7 +194,7 @@ pub struct Push {
 pub enum Swap {
     /// It is there, durably.
     Done,
-    /// The dataset stood at another count; nothing was written.
+    /// What stood there was not what was expected; nothing was written.
     Moved,
 }
 
@@ -176,7 +235,8 @@ pub enum StorageError {
     /// the store is opened again.
     #[error("storage engine failed")]
     Engine(#[source] Box<dyn Error + Send + Sync>),
-    /// A stored row is not one that this version writes. The dataset cannot be served; others can.
+    /// A stored row is not one that this version writes. What it is about cannot be served; the
+    /// rest can.
     #[error("stored {row} row cannot be read: {why}")]
     Damaged {
         /// The keyspace of the row.

@@ -72,18 +72,23 @@ impl Tokens {
         }
     }
 
-    /// Begins a session.
-    pub(crate) fn issue(&self, now: Timestamp) -> Session {
+    /// Draws bytes that were never drawn before and that nobody can tell beforehand.
+    pub(crate) fn draw_nonce(&self) -> [u8; 16] {
         let number = self.issued.fetch_add(1, Ordering::Relaxed);
         let drawn = blake3::keyed_hash(&self.seed, &number.to_be_bytes());
         let (nonce, _) = drawn
             .as_bytes()
             .split_first_chunk()
             .expect("a hash has 32 bytes");
+        *nonce
+    }
+
+    /// Begins a session.
+    pub(crate) fn issue(&self, now: Timestamp) -> Session {
         let expires = now.as_millis().saturating_add(self.lifetime_millis);
         Session {
             expires: Timestamp::from_millis(expires),
-            nonce: *nonce,
+            nonce: self.draw_nonce(),
         }
     }
 

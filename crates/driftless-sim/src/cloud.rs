@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use driftless_record::{Limits, ReadError, Stored, is_reserved};
 use driftless_server::{
-    Address, Caller, Gate, KeyPair, Live, MemoryStorage, Owner, Push, Selection, Service, Storage,
-    StorageError, Swap, View,
+    Address, Caller, Gate, KeyPair, Live, MemoryStorage, NoteChange, Owner, Push, Selection,
+    Service, Storage, StorageError, Swap, View,
 };
 use driftless_wire::{
     ApiError, DatasetName, DeleteDatasetRequest, ERROR_TYPE_HEADER, IdentityId, IdentityPoolId,
@@ -394,5 +394,28 @@ impl Storage for Rewindable {
             self.keep(address, expected, None);
         }
         Ok(swap)
+    }
+    fn adopt(&self, from: &Address, to: &Address) -> Result<Swap, StorageError> {
+        self.storage.adopt(from, to)
+    }
+
+    fn scan(
+        &self,
+        after: Option<&Address>,
+        limit: usize,
+    ) -> Result<Vec<(Address, Live)>, StorageError> {
+        self.storage.scan(after, limit)
+    }
+
+    fn note(&self, key: &str) -> Result<Option<String>, StorageError> {
+        self.storage.note(key)
+    }
+
+    fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StorageError> {
+        self.storage.notes(prefix)
+    }
+
+    fn swap_notes(&self, changes: &[NoteChange]) -> Result<Swap, StorageError> {
+        self.storage.swap_notes(changes)
     }
 }

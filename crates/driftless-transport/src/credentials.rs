@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use driftless_wire::Timestamp;
+use driftless_wire::{ApiError, IdentityId, Timestamp};
 use thiserror::Error;
 
 use crate::error::BoxError;
@@ -43,6 +43,20 @@ pub enum CredentialsError {
     /// Whoever gives out credentials cannot be reached or failed. It may succeed later.
     #[error("credentials are not available")]
     Unavailable(#[source] BoxError),
+    /// Whoever gives out credentials gives none: a pool without guests, an expired login. Log in
+    /// anew, or correct the pool.
+    #[error("credentials were refused")]
+    Refused(#[source] ApiError),
+    /// The device is another identity by now. End the session and begin one as that one; what
+    /// becomes of the data of the one before is told by
+    /// [`IdentityPool::identity`](crate::IdentityPool::identity).
+    #[error("the identity has changed")]
+    OtherIdentity {
+        /// The identity that the request is about.
+        asked: IdentityId,
+        /// The identity that there are credentials for.
+        now: IdentityId,
+    },
 }
 
 /// Gives out credentials.
@@ -53,7 +67,7 @@ pub trait CredentialsProvider: Send + Sync + fmt::Debug {
     /// Returns credentials that are good now.
     fn credentials(&self) -> BoxFuture<'_, Result<Credentials, CredentialsError>>;
 
-    /// Returns others than `refused`, which have expired.
+    /// Returns others than `refused`, which have expired or which the service does not know.
     ///
     /// Several exchanges can ask at once: a provider that already holds others than `refused`
     /// answers with those. One that has no others answers with the same, and the exchange gives up;
@@ -64,6 +78,28 @@ pub trait CredentialsProvider: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<Credentials, CredentialsError>> {
         let _ = refused;
         self.credentials()
+    }
+
+    /// Returns credentials for a request about an identity, or about none.
+    ///
+    /// A provider whose credentials belong to one identity refuses others with
+    /// [`CredentialsError::OtherIdentity`]; the default knows of no identities.
+    fn credentials_for<'a>(
+        &'a self,
+        identity: Option<&'a IdentityId>,
+    ) -> BoxFuture<'a, Result<Credentials, CredentialsError>> {
+        let _ = identity;
+        self.credentials()
+    }
+
+    /// As [`renew`](Self::renew), for a request about an identity, or about none.
+    fn renew_for<'a>(
+        &'a self,
+        identity: Option<&'a IdentityId>,
+        refused: &'a Credentials,
+    ) -> BoxFuture<'a, Result<Credentials, CredentialsError>> {
+        let _ = identity;
+        self.renew(refused)
     }
 }
 

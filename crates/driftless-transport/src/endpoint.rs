@@ -43,6 +43,21 @@ impl Endpoint {
         )
     }
 
+    /// Returns the end point of Amazon Cognito Identity in a region.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::region`].
+    pub fn identity(region: &str) -> Result<Self, EndpointError> {
+        Self::url(
+            &format!(
+                "https://cognito-identity.{}.amazonaws.com",
+                checked(region)?
+            ),
+            region,
+        )
+    }
+
     /// Returns the end point at a URL, for which requests are signed with `region`.
     ///
     /// `http://` sends what is synced in the clear; it is meant for a service on the same machine
@@ -121,6 +136,11 @@ mod tests {
         assert_eq!(
             address.to_string(),
             "https://cognito-sync.eu-central-1.amazonaws.com/identitypools/r%3A0?maxResults=1"
+        );
+        let identity = Endpoint::identity("eu-central-1").unwrap();
+        assert_eq!(
+            identity.address("/", "").unwrap().to_string(),
+            "https://cognito-identity.eu-central-1.amazonaws.com/"
         );
         assert!(Endpoint::region("evil.example/").is_err());
         assert!(Endpoint::region("").is_err());

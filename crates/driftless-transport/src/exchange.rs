@@ -17,7 +17,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use driftless_wire::Timestamp;
 use driftless_wire::{
-    ApiError, DatasetName, ERROR_TYPE_HEADER, ErrorCode, HttpParts, Operation, Request, Response,
+    ApiError, DatasetName, ERROR_TYPE_HEADER, ErrorCode, HttpParts, IdentityId, Operation, Request,
+    Response,
 };
 use http::header::DATE;
 use rand::rngs::StdRng;
@@ -95,7 +96,7 @@ impl HyperTransport {
     async fn next(&self, course: &mut Course) -> Result<Option<Response>, ExchangeError> {
         let credentials = match course.renewed.take() {
             Some(credentials) => credentials,
-            None => self.valid_credentials().await?,
+            None => self.valid_credentials(course.identity.as_ref()).await?,
         };
         let offset = self.ahead.load(Ordering::Relaxed);
         let now = self.at(offset);
@@ -123,7 +124,8 @@ impl HyperTransport {
                     .store(offset.saturating_add(ahead), Ordering::Relaxed);
             }
             Step::Renew => {
-                let others = self.credentials.renew(&credentials).await?;
+                let identity = course.identity.as_ref();
+                let others = self.credentials.renew_for(identity, &credentials).await?;
                 if others == credentials {
                     return Err(error);
                 }
@@ -161,11 +163,14 @@ impl HyperTransport {
     }
 
     /// Returns credentials that have not expired by the service's clock, if there are any.
-    async fn valid_credentials(&self) -> Result<Credentials, CredentialsError> {
-        let credentials = self.credentials.credentials().await?;
+    async fn valid_credentials(
+        &self,
+        identity: Option<&IdentityId>,
+    ) -> Result<Credentials, CredentialsError> {
+        let credentials = self.credentials.credentials_for(identity).await?;
         let now = self.at(self.ahead.load(Ordering::Relaxed));
         if credentials.expires_at.is_some_and(|at| at <= now) {
-            return self.credentials.renew(&credentials).await;
+            return self.credentials.renew_for(identity, &credentials).await;
         }
         Ok(credentials)
     }
@@ -198,6 +203,7 @@ impl fmt::Debug for HyperTransport {
 /// One exchange on its way.
 struct Course {
     operation: Operation,
+    identity: Option<IdentityId>,
     dataset: Option<DatasetName>,
     parts: HttpParts,
     body: Bytes,
@@ -215,6 +221,7 @@ impl Course {
         let mut parts = request.to_http();
         Self {
             operation,
+            identity: request.identity_id().cloned(),
             dataset: request.dataset_name().cloned(),
             body: std::mem::take(&mut parts.body).into(),
             parts,
@@ -282,6 +289,11 @@ fn read(
     let error_type = answer.headers().get(ERROR_TYPE_HEADER);
     let error_type = error_type.and_then(|text| text.to_str().ok());
     let error = ApiError::from_http(status.as_u16(), error_type, body);
+    record_code(span, &error);
+    Err(error.into())
+}
+
+pub(crate) fn record_code(span: &Span, error: &ApiError) {
     span.record(
         "code",
         match &error.code {
@@ -289,10 +301,9 @@ fn read(
             known => known.name(),
         },
     );
-    Err(error.into())
 }
 
-fn date(answer: &http::Response<Bytes>) -> Option<Timestamp> {
+pub(crate) fn date(answer: &http::Response<Bytes>) -> Option<Timestamp> {
     let text = answer.headers().get(DATE)?.to_str().ok()?;
     httpdate::parse_http_date(text).ok().map(to_timestamp)
 }

@@ -5,6 +5,9 @@
 //! sends a request again only where that is safe: **an update whose outcome is unknown is never
 //! sent again**. It keeps no data and knows nothing of counts, sessions and merging.
 //!
+//! What it signs with comes from a [`CredentialsProvider`]: [`IdentityPool`] asks Cognito Identity,
+//! as a guest or with logins, and never signs for another identity than a request is about.
+//!
 //! Who needs another way to a service implements [`Transport`], or [`Courier`] to keep signatures and
 //! repetitions.
 //!
@@ -31,6 +34,7 @@ mod credentials;
 mod endpoint;
 mod error;
 mod exchange;
+mod identity_pool;
 mod retry;
 mod sign;
 mod transport;
@@ -44,4 +48,8 @@ pub use credentials::{
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{BoxError, ExchangeError, Retry};
 pub use exchange::HyperTransport;
+pub use identity_pool::{
+    Guest, Identity, IdentityCache, IdentityPool, IdentityPoolBuilder, LoginsSource, MemoryCache,
+    Origin,
+};
 pub use transport::{BoxFuture, Exchanged, Transport};

@@ -3,12 +3,12 @@
 //! Each cause has its own budget. Waiting has the attempts it was given; the clock is corrected
 //! once; the credentials are renewed once. Sent again is only what may be:
 //!
-//! | failure | ListRecords, ListDatasets, DescribeDataset, DeleteDataset | UpdateRecords |
+//! | failure | what reads, sets or deletes | UpdateRecords, BulkPublish |
 //! | --- | --- | --- |
 //! | throttled | after a wait | after a wait: nothing was applied |
 //! | 5xx, time-out, lost connection | after a wait | never: it may have been applied |
 //! | no connection | after a wait | never: its token and counts may be old by then |
-//! | clock off, credentials expired | at once | at once: it was refused |
+//! | clock off, credentials expired or unknown | at once | at once: it was refused |
 //! | anything else | never | never |
 
 use std::time::Duration;
@@ -43,7 +43,8 @@ pub(crate) enum Step {
 /// The budgets of one exchange.
 #[derive(Debug)]
 pub(crate) struct Retries {
-    operation: Operation,
+    /// Whether twice is as good as once.
+    is_repeatable: bool,
     waits_left: u32,
     longest: Duration,
     clock_corrected: bool,
@@ -52,8 +53,18 @@ pub(crate) struct Retries {
 
 impl Retries {
     pub(crate) fn new(operation: Operation, attempts: u32) -> Self {
+        let once = [Operation::UpdateRecords, Operation::BulkPublish];
+        Self::of(!once.contains(&operation), attempts)
+    }
+
+    /// The budgets of a request to Cognito Identity, all of which may be sent again.
+    pub(crate) fn of_identity(attempts: u32) -> Self {
+        Self::of(true, attempts)
+    }
+
+    fn of(is_repeatable: bool, attempts: u32) -> Self {
         Self {
-            operation,
+            is_repeatable,
             waits_left: attempts.saturating_sub(1),
             longest: FIRST_WAIT,
             clock_corrected: false,
@@ -75,8 +86,7 @@ impl Retries {
             {
                 return Step::CorrectClock(ahead);
             }
-            if error.code == ErrorCode::ExpiredToken && !std::mem::replace(&mut self.renewed, true)
-            {
+            if of_credentials(error) && !std::mem::replace(&mut self.renewed, true) {
                 return Step::Renew;
             }
         }
@@ -92,24 +102,22 @@ impl Retries {
     fn may_repeat(&self, error: &ExchangeError) -> bool {
         match error {
             ExchangeError::Api(error) if error.is_throttling() => true,
-            ExchangeError::Api(error) => error.is_server_fault() && self.is_repeatable(),
+            ExchangeError::Api(error) => error.is_server_fault() && self.is_repeatable,
             ExchangeError::Connect(_)
             | ExchangeError::TimedOut { .. }
-            | ExchangeError::Interrupted(_) => self.is_repeatable(),
+            | ExchangeError::Interrupted(_) => self.is_repeatable,
             _ => false,
         }
     }
+}
 
-    /// Whether twice is as good as once.
-    fn is_repeatable(&self) -> bool {
-        matches!(
-            self.operation,
-            Operation::ListRecords
-                | Operation::ListDatasets
-                | Operation::DescribeDataset
-                | Operation::DeleteDataset
-        )
-    }
+/// Whether others than the credentials that were sent may be taken: these have expired, or the
+/// service that gave them was replaced.
+fn of_credentials(error: &ApiError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::ExpiredToken | ErrorCode::UnrecognizedClient
+    )
 }
 
 /// How far the service's clock is ahead, if a request was refused and that explains it.
@@ -170,7 +178,7 @@ mod tests {
     #[test]
     fn what_can_be_repeated_is_sent_again_after_any_failure_on_the_way() {
         for operation in Operation::ALL {
-            if operation == Operation::UpdateRecords {
+            if matches!(operation, Operation::UpdateRecords | Operation::BulkPublish) {
                 continue;
             }
             check(
@@ -231,10 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn expired_credentials_are_renewed_once() {
-        let mut retries = Retries::new(Operation::UpdateRecords, 1);
-        let error = api(ErrorCode::ExpiredToken);
-        assert_eq!(retries.after(&error, NOW, None), Step::Renew);
-        assert_eq!(retries.after(&error, NOW, None), Step::GiveUp);
+    fn expired_and_unknown_credentials_are_renewed_once() {
+        for code in [ErrorCode::ExpiredToken, ErrorCode::UnrecognizedClient] {
+            let mut retries = Retries::new(Operation::UpdateRecords, 1);
+            let error = api(code);
+            assert_eq!(retries.after(&error, NOW, None), Step::Renew);
+            assert_eq!(retries.after(&error, NOW, None), Step::GiveUp);
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{BoxError, ExchangeError};
 
 const SERVICE: &str = "cognito-sync";
-const AGENT: &str = concat!("driftless/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("driftless/", env!("CARGO_PKG_VERSION"));
 
 /// Makes the signed request that is sent at `now`.
 pub(crate) fn signed(

@@ -101,6 +101,10 @@ codes! {
     LambdaThrottled = "LambdaThrottledException", 429;
     /// The service failed.
     InternalError = "InternalErrorException", 500;
+    /// A provider of logins failed or is throttled (Cognito Identity).
+    ExternalService = "ExternalServiceException", 400;
+    /// The pool has no roles to give credentials for (Cognito Identity).
+    InvalidIdentityPoolConfiguration = "InvalidIdentityPoolConfigurationException", 400;
     /// An IAM policy denies the call.
     AccessDenied = "AccessDeniedException", 403;
     /// The signature is wrong, or the clock is off by more than five minutes.
@@ -172,6 +176,13 @@ struct Body<'a> {
     message: &'a str,
 }
 
+#[derive(Serialize)]
+struct IdentityBody<'a> {
+    #[serde(rename = "__type")]
+    kind: &'a str,
+    message: &'a str,
+}
+
 /// A body of any shape; each member is looked at only if it is a string.
 #[derive(Default)]
 struct Members {
@@ -189,6 +200,22 @@ impl ApiError {
             code,
             message: message.into(),
         }
+    }
+
+    /// Returns the error as Cognito Identity sends it: with status 400, unless the service failed.
+    #[must_use]
+    pub fn of_identity(mut self) -> Self {
+        self.status = if self.is_server_fault() { 500 } else { 400 };
+        self
+    }
+
+    /// Returns the JSON body of Cognito Identity, which has the type in it.
+    #[must_use]
+    pub fn to_identity_body(&self) -> Vec<u8> {
+        json::to_vec(&IdentityBody {
+            kind: self.code.name(),
+            message: &self.message,
+        })
     }
 
     /// Returns the JSON body; the type goes into the header.

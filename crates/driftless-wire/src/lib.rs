@@ -1,4 +1,5 @@
-//! The Amazon Cognito Sync API: its shapes, their JSON, and their HTTP forms.
+//! The Amazon Cognito Sync API: its shapes, their JSON, and their HTTP forms; and in [`identity`]
+//! what devices get their credentials by.
 //!
 //! This crate knows what the service prescribes and does nothing: it opens no connection, reads no
 //! clock, signs nothing and merges nothing. A client turns a [`Request`] into [`HttpParts`] and a
@@ -32,37 +33,69 @@
 //! # }
 //! ```
 
+mod bulk_publish;
 mod dataset;
 mod delete_dataset;
 mod describe_dataset;
 mod error;
+mod events;
 mod http;
 mod id;
+pub mod identity;
+mod identity_usage;
 mod json;
 pub mod limits;
 mod list_datasets;
 mod list_records;
 mod operation;
+mod pool_configuration;
+mod pool_usage;
 mod record;
+mod register_device;
 mod request_error;
+mod subscriptions;
 mod sync_count;
 mod timestamp;
 mod update_records;
 mod uri;
 
+pub use bulk_publish::{
+    BulkPublishRequest, BulkPublishResponse, BulkPublishStatus, GetBulkPublishDetailsRequest,
+    GetBulkPublishDetailsResponse,
+};
 pub use dataset::Dataset;
 pub use delete_dataset::{DeleteDatasetRequest, DeleteDatasetResponse};
 pub use describe_dataset::{DescribeDatasetRequest, DescribeDatasetResponse};
 pub use error::{ApiError, ERROR_TYPE_HEADER, ErrorCode};
+pub use events::{
+    GetCognitoEventsRequest, GetCognitoEventsResponse, SetCognitoEventsRequest,
+    SetCognitoEventsResponse,
+};
 pub use http::{HttpParts, Method};
 pub use id::{
     DatasetName, DeviceId, IdError, IdentityId, IdentityPoolId, RecordKey, SyncSessionToken,
 };
+pub use identity_usage::{
+    DescribeIdentityUsageRequest, DescribeIdentityUsageResponse, IdentityUsage,
+};
 pub use list_datasets::{ListDatasetsRequest, ListDatasetsResponse};
 pub use list_records::{ListRecordsRequest, ListRecordsResponse};
 pub use operation::{AnswerError, Operation, Request, Response};
+pub use pool_configuration::{
+    CognitoStreams, GetIdentityPoolConfigurationRequest, GetIdentityPoolConfigurationResponse,
+    PushSync, SetIdentityPoolConfigurationRequest, SetIdentityPoolConfigurationResponse,
+};
+pub use pool_usage::{
+    DescribeIdentityPoolUsageRequest, DescribeIdentityPoolUsageResponse, IdentityPoolUsage,
+    ListIdentityPoolUsageRequest, ListIdentityPoolUsageResponse,
+};
 pub use record::{Op, Record, RecordPatch};
+pub use register_device::{Platform, RegisterDeviceRequest, RegisterDeviceResponse};
 pub use request_error::RequestError;
+pub use subscriptions::{
+    SubscribeToDatasetRequest, SubscribeToDatasetResponse, UnsubscribeFromDatasetRequest,
+    UnsubscribeFromDatasetResponse,
+};
 pub use sync_count::{NegativeSyncCount, SyncCount};
 pub use timestamp::Timestamp;
 pub use update_records::{UpdateRecordsRequest, UpdateRecordsResponse};

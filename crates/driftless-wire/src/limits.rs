@@ -38,6 +38,15 @@ pub const IDENTITY_ID_CHARS: usize = 55;
 /// Characters of a device id (`DeviceId`, 1 to 256).
 pub const DEVICE_ID_CHARS: usize = 256;
 
+/// Logins in one request (`LoginsMap`, max 10).
+pub const LOGINS: usize = 10;
+
+/// Characters of a login provider's name (`IdentityProviderName`, 1 to 128).
+pub const LOGIN_PROVIDER_CHARS: usize = 128;
+
+/// Characters of a login's token (`IdentityProviderToken`, 1 to 50000).
+pub const LOGIN_TOKEN_CHARS: usize = 50_000;
+
 /// The page size that old clients ask ListRecords for: a whole dataset.
 pub const RECORDS_PER_PAGE: u32 = 1_024;
 

@@ -35,12 +35,16 @@ fn decode(text: &str) -> Result<Cow<'_, str>, RequestError> {
 pub(crate) struct Path(String);
 
 impl Path {
+    pub(crate) fn pools() -> Self {
+        Self(String::new()).then("identitypools")
+    }
+
+    pub(crate) fn pool(pool: &IdentityPoolId) -> Self {
+        Self::pools().then(pool.as_str())
+    }
+
     pub(crate) fn identity(pool: &IdentityPoolId, identity: &IdentityId) -> Self {
-        Self(String::new())
-            .then("identitypools")
-            .then(pool.as_str())
-            .then("identities")
-            .then(identity.as_str())
+        Self::pool(pool).then("identities").then(identity.as_str())
     }
 
     pub(crate) fn dataset(
@@ -77,8 +81,8 @@ pub(crate) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, RequestError> {
     let Some(path) = path.strip_prefix('/') else {
         return Ok(Vec::new());
     };
-    // No operation has more than seven; one above that is enough to match none.
-    path.split('/').take(8).map(decode).collect()
+    // No operation has more than eight; one above that is enough to match none.
+    path.split('/').take(9).map(decode).collect()
 }
 
 /// A query under construction.

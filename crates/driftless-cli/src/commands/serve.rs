@@ -9,10 +9,18 @@ use crate::args::ServeArgs;
 use crate::commands::sync::runtime;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::pools::Pools;
 
 pub(crate) fn serve(args: ServeArgs, output: &Output) -> Result<(), Failure> {
     let listen = args.listen;
+    let pools = match &args.pools {
+        Some(path) => Pools::read(path)?.open()?,
+        None => Vec::new(),
+    };
     let (config, credentials) = open(args)?;
+    let config = pools
+        .into_iter()
+        .fold(config, |config, (id, pool)| config.with_pool(id, pool));
     runtime()?.block_on(async {
         // Before the address is told: who reads it may ask for the stop at once.
         let stop = stop_signal()?;
@@ -22,8 +30,8 @@ pub(crate) fn serve(args: ServeArgs, output: &Output) -> Result<(), Failure> {
             || json!({ "listening": address, "credentials": credentials }),
             || {
                 let place = credentials.as_ref().map_or_else(
-                    || "clients sign with the given key pair\n".to_owned(),
-                    |path| format!("clients sign with the key pair in {}\n", path.display()),
+                    || "operators sign with the given key pair\n".to_owned(),
+                    |path| format!("operators sign with the key pair in {}\n", path.display()),
                 );
                 format!("{place}listening on http://{address}\n")
             },

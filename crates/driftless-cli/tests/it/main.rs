@@ -6,6 +6,7 @@ mod demo;
 mod edits;
 mod exits;
 mod harness;
+mod pools;
 mod samples;
 mod syncs;
 mod traces;

@@ -13,8 +13,8 @@ use driftless_merge::{
 };
 use driftless_record::{Limits, is_reserved};
 use driftless_server::{
-    Address, Caller, Live, MemoryStorage, Owner as ServerOwner, Push, Selection, Service, Storage,
-    StorageError, Swap, View,
+    Address, Caller, Live, MemoryStorage, NoteChange, Owner as ServerOwner, Push, Selection,
+    Service, Storage, StorageError, Swap, View,
 };
 use driftless_wire::{
     ApiError, DatasetName, ErrorCode, ListRecordsRequest, ListRecordsResponse, Op, Record,
@@ -778,5 +778,28 @@ impl Storage for Journal {
             .unwrap()
             .push((address.clone(), expected, None));
         self.storage.delete(address, expected)
+    }
+    fn adopt(&self, from: &Address, to: &Address) -> Result<Swap, StorageError> {
+        self.storage.adopt(from, to)
+    }
+
+    fn scan(
+        &self,
+        after: Option<&Address>,
+        limit: usize,
+    ) -> Result<Vec<(Address, Live)>, StorageError> {
+        self.storage.scan(after, limit)
+    }
+
+    fn note(&self, key: &str) -> Result<Option<String>, StorageError> {
+        self.storage.note(key)
+    }
+
+    fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StorageError> {
+        self.storage.notes(prefix)
+    }
+
+    fn swap_notes(&self, changes: &[NoteChange]) -> Result<Swap, StorageError> {
+        self.storage.swap_notes(changes)
     }
 }

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use driftless_wire::IdentityPoolId;
+
 use super::fault::Fault;
 use crate::gate::Gate;
 use crate::key_pair::KeyPair;
+use crate::pool::Pool;
+use crate::push_sink::PushSink;
 use crate::service::{Limits, Service};
 
 /// What a [`Server`](crate::Server) is made of: a service, who may call it, and limits.
@@ -25,7 +29,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns a configuration for callers who hold `key_pair`, with limits that suit the
+    /// Returns a configuration with `key_pair` for the operator, and limits that suit the
     /// service's quotas.
     #[must_use]
     pub fn new(service: Service, key_pair: KeyPair) -> Self {
@@ -49,6 +53,20 @@ impl Config {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.gate.service = self.gate.service.with_limits(limits);
+        self
+    }
+
+    /// Gives identities of a pool to whom `pool` lets in; by default there is none that does.
+    #[must_use]
+    pub fn with_pool(mut self, id: IdentityPoolId, pool: Pool) -> Self {
+        self.gate.service = self.gate.service.with_pool(id, pool);
+        self
+    }
+
+    /// Sets what carries hints of pushes to devices; by default nothing does.
+    #[must_use]
+    pub fn with_push_sink(mut self, sink: Arc<dyn PushSink>) -> Self {
+        self.gate.service = self.gate.service.with_push_sink(sink);
         self
     }
 

@@ -21,7 +21,7 @@ use tracing::{Instrument, Span, field};
 
 use super::config::Config;
 use super::fault::Failure;
-use crate::gate::{answer, refusal};
+use crate::gate::Protocol;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
@@ -85,18 +85,20 @@ impl Exchange {
             status = field::Empty,
             micros = field::Empty,
         );
+        let (parts, body) = request.into_parts();
+        let protocol = Protocol::of(&parts);
         let outcome = Arc::clone(&self)
-            .process(request, started)
+            .process(parts, body, started)
             .instrument(span.clone())
             .await;
         let _entered = span.enter();
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         span.record("micros", micros);
         let response = match outcome {
-            Ok(body) => answer(body),
+            Ok(body) => protocol.answer(body),
             Err(Failure::Answer(error)) => {
                 tracing::debug!(code = error.code.name(), "refused");
-                refusal(&error)
+                protocol.refusal(error)
             }
             Err(Failure::Silence) => return Err(Silence),
         };
@@ -107,14 +109,15 @@ impl Exchange {
 
     async fn process(
         self: Arc<Self>,
-        request: hyper::Request<Incoming>,
+        parts: Parts,
+        body: Incoming,
         started: Instant,
     ) -> Result<Vec<u8>, Failure> {
         let deadline = started + self.config.request_timeout;
         let now = clock();
-        let (parts, body) = request.into_parts();
         self.config.gate.check(&parts, now)?;
-        let body = timeout_at(deadline, read(&parts, body, self.config.max_body_bytes))
+        let limit = Protocol::of(&parts).body_bytes(self.config.max_body_bytes);
+        let body = timeout_at(deadline, read(&parts, body, limit))
             .await
             .map_err(|_| too_slow())??;
         let permit = Arc::clone(&self.in_storage).acquire_owned();

@@ -108,7 +108,7 @@ fn described(owner: &Owner, name: DatasetName, live: Live) -> Dataset {
     }
 }
 
-fn not_found(name: &DatasetName) -> ApiError {
+pub(super) fn not_found(name: &DatasetName) -> ApiError {
     ApiError::new(
         ErrorCode::ResourceNotFound,
         format!("Dataset {name} does not exist"),

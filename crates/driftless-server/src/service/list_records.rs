@@ -7,11 +7,11 @@
 //! then the pages, the later before the earlier, are the dataset at the count of the last one.
 
 use driftless_wire::{
-    ApiError, IdentityId, ListRecordsRequest, ListRecordsResponse, SyncCount, Timestamp, limits,
+    ApiError, ListRecordsRequest, ListRecordsResponse, SyncCount, Timestamp, limits,
 };
 
 use super::{Service, address, invalid, storage_failed};
-use crate::storage::{Address, Place, Selection, View};
+use crate::storage::{Address, Head, Place, Selection, View};
 use crate::token::{Page, Session};
 
 impl Service {
@@ -35,8 +35,9 @@ impl Service {
             && since > SyncCount::ZERO
             && (view.head.live.is_none() || since < view.head.deleted_at);
         let existing = view.head.live.is_some();
+        let shown = shown_count(&view.head);
         // A client after a loss of data on the server, or with the count of another identity.
-        if !deleted && since > view.head.count {
+        if !deleted && since > shown {
             return Err(invalid(format!(
                 "No such SyncCount: {since} exists for this Dataset"
             )));
@@ -56,11 +57,7 @@ impl Service {
             count: view.records.len() as i64,
             records: view.records,
             next_token: next.map(|next| self.tokens.page_token(&address, &next)),
-            dataset_sync_count: if existing {
-                view.head.count
-            } else {
-                SyncCount::ZERO
-            },
+            dataset_sync_count: shown,
             last_modified_by: view.head.live.map(|live| live.modified_by),
             merged_dataset_names: self.merged_into(&address)?,
             dataset_exists: existing,
@@ -136,25 +133,15 @@ impl Service {
         }
         Ok(view)
     }
+}
 
-    /// Returns the datasets that a merge of identities made of others of this name: those called
-    /// `<name>.<identity id>`.
-    fn merged_into(&self, address: &Address) -> Result<Vec<String>, ApiError> {
-        let Address { owner, dataset } = address;
-        let after = self
-            .storage
-            .list(owner, Some(dataset), usize::MAX)
-            .map_err(storage_failed)?;
-        let merged = after
-            .into_iter()
-            .map(|(name, _)| String::from(name))
-            .filter(|name| {
-                let suffix = name
-                    .strip_prefix(dataset.as_str())
-                    .and_then(|rest| rest.strip_prefix('.'));
-                suffix.is_some_and(|suffix| suffix.parse::<IdentityId>().is_ok())
-            });
-        Ok(merged.collect())
+/// The count that a list tells: 1 of a dataset that a merge has moved and nobody has changed since,
+/// as the service was seen to say of it, whatever the counts of its records.
+fn shown_count(head: &Head) -> SyncCount {
+    match head.live {
+        None => SyncCount::ZERO,
+        Some(_) if head.adopted_at == head.count => SyncCount::ZERO.next(),
+        Some(_) => head.count,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use driftless_wire::{
-    ApiError, ErrorCode, Op, Record, RecordKey, RecordPatch, Timestamp, UpdateRecordsRequest,
-    UpdateRecordsResponse,
+    ApiError, ErrorCode, Op, Record, RecordKey, RecordPatch, SyncCount, Timestamp,
+    UpdateRecordsRequest, UpdateRecordsResponse,
 };
 
 use super::list_records::bad_session;
@@ -29,17 +29,21 @@ impl Service {
             .ok_or_else(bad_session)?;
         check(&request.record_patches)?;
         let claim = self.tokens.claim(session, now).ok_or_else(bad_session)?;
-        let records = self.push(&address, &request.record_patches, now)?;
+        let (records, count) = self.push(&address, &request.record_patches, now)?;
         claim.keep();
+        if let Some(count) = count {
+            self.hint(&address, request.device_id.as_ref(), count);
+        }
         Ok(UpdateRecordsResponse { records })
     }
 
+    /// Returns the records as they stand then, and the new count if anything changed.
     fn push(
         &self,
         address: &Address,
         patches: &[RecordPatch],
         now: Timestamp,
-    ) -> Result<Vec<Record>, ApiError> {
+    ) -> Result<(Vec<Record>, Option<SyncCount>), ApiError> {
         let keys: Vec<RecordKey> = patches.iter().map(|patch| patch.key.clone()).collect();
         for _ in 0..ATTEMPTS {
             let selection = Selection::Keys(&keys);
@@ -50,7 +54,7 @@ impl Service {
             let expected = view.head.count;
             let plan = Plan::new(&view, patches, address.owner.identity.as_str(), now)?;
             let Some(push) = plan.push else {
-                return Ok(plan.records);
+                return Ok((plan.records, None));
             };
             self.check_room(address, &view.head, &push.live)?;
             match self
@@ -58,7 +62,7 @@ impl Service {
                 .append(address, expected, &push)
                 .map_err(storage_failed)?
             {
-                Swap::Done => return Ok(plan.records),
+                Swap::Done => return Ok((plan.records, Some(expected.next()))),
                 Swap::Moved => {}
             }
         }

@@ -1,12 +1,13 @@
 //! Datasets on disk, in one fjall database.
 //!
-//! Three keyspaces. `NUL` is a zero byte, which none of the ids can contain; numbers are 8 bytes,
+//! Four keyspaces. `NUL` is a zero byte, which none of the ids can contain; numbers are 8 bytes,
 //! big-endian, so that rows lie in the order in which they are listed.
 //!
 //! ```text
 //! heads    pool NUL identity NUL dataset                       -> head row
 //! log      pool NUL identity NUL dataset NUL count key         -> record row
 //! places   pool NUL identity NUL dataset NUL key               -> count
+//! notes    key                                                 -> note row
 //! ```
 //!
 //! A record has one row in `log`, at the count that last changed it, and one in `places` that
@@ -19,20 +20,25 @@
 //! its journal at the last whole batch: counts go back, and clients that are ahead are told "No
 //! such SyncCount" and list anew.
 
+mod key;
 mod row;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use driftless_wire::{DatasetName, Record, RecordKey, SyncCount};
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
 };
 
-use self::row::{HeadRow, RecordRow, decode, decode_count, encode, split_log_key, text};
+use self::key::{dataset_prefix, end_of, head_key, log_key, owner_prefix, place_key};
+use self::row::{
+    HeadRow, RecordRow, decode, decode_count, encode, split_head_key, split_log_key, text,
+};
 use super::{
-    Address, Head, Live, Owner, Place, Push, Selection, Storage, StorageError, Swap, View,
+    Address, Head, Live, NoteChange, Owner, Place, Push, Selection, Storage, StorageError, Swap,
+    View,
 };
 
 const NUL: u8 = 0;
@@ -43,6 +49,7 @@ pub struct FjallStorage {
     heads: Keyspace,
     log: Keyspace,
     places: Keyspace,
+    notes: Keyspace,
     writing: Mutex<()>,
 }
 
@@ -59,6 +66,7 @@ impl FjallStorage {
             heads: keyspace("heads")?,
             log: keyspace("log")?,
             places: keyspace("places")?,
+            notes: keyspace("notes")?,
             writing: Mutex::new(()),
             database,
         })
@@ -130,24 +138,37 @@ impl FjallStorage {
         expected: SyncCount,
         fill: impl FnOnce(&mut OwnedWriteBatch, &Snapshot, Head) -> Result<Head, StorageError>,
     ) -> Result<Swap, StorageError> {
-        let _turn = self
-            .writing
-            .lock()
-            .expect("no call panics while it holds the lock");
+        let _turn = self.turn();
         let at = self.database.snapshot();
         let head = self.head(&at, address)?;
         if head.count != expected {
             return Ok(Swap::Moved);
         }
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        let mut batch = self.durable_batch();
         let head = fill(&mut batch, &at, head)?;
-        batch.insert(
-            &self.heads,
-            head_key(address),
-            encode(&HeadRow::from_head(&head)),
-        );
+        self.set_head(&mut batch, address, &head);
         batch.commit()?;
         Ok(Swap::Done)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.writing
+            .lock()
+            .expect("no call panics while it holds the lock")
+    }
+
+    fn durable_batch(&self) -> OwnedWriteBatch {
+        self.database.batch().durability(Some(PersistMode::SyncAll))
+    }
+
+    fn set_head(&self, batch: &mut OwnedWriteBatch, address: &Address, head: &Head) {
+        let row = encode(&HeadRow::from_head(head));
+        batch.insert(&self.heads, head_key(address), row);
+    }
+
+    fn note_at(&self, at: &Snapshot, key: &str) -> Result<Option<String>, StorageError> {
+        let row = at.get(&self.notes, key)?;
+        row.map(|row| decode("note", &row)).transpose()
     }
 }
 
@@ -226,13 +247,101 @@ impl Storage for FjallStorage {
                     batch.remove(keyspace, row.key()?);
                 }
             }
-            let count = expected.next();
-            Ok(Head {
-                count,
-                deleted_at: count,
-                live: None,
-            })
+            Ok(ended_after(expected))
         })
+    }
+
+    fn adopt(&self, from: &Address, to: &Address) -> Result<Swap, StorageError> {
+        let _turn = self.turn();
+        let at = self.database.snapshot();
+        let head = self.head(&at, from)?;
+        if head.live.is_none() || self.head(&at, to)? != Head::default() {
+            return Ok(Swap::Moved);
+        }
+        let mut batch = self.durable_batch();
+        let (old, new) = (dataset_prefix(from), dataset_prefix(to));
+        for keyspace in [&self.log, &self.places] {
+            for row in at.prefix(keyspace, &old) {
+                let (key, value) = row.into_inner()?;
+                batch.insert(keyspace, [&new, &key[old.len()..]].concat(), value);
+                batch.remove(keyspace, key);
+            }
+        }
+        self.set_head(&mut batch, from, &ended_after(head.count));
+        let adopted = Head {
+            adopted_at: head.count,
+            deleted_at: SyncCount::ZERO,
+            ..head
+        };
+        self.set_head(&mut batch, to, &adopted);
+        batch.commit()?;
+        Ok(Swap::Done)
+    }
+
+    fn scan(
+        &self,
+        after: Option<&Address>,
+        limit: usize,
+    ) -> Result<Vec<(Address, Live)>, StorageError> {
+        // The byte makes it the first row after the address's own.
+        let start = after.map_or_else(Vec::new, dataset_prefix);
+        let mut found = Vec::new();
+        for row in self.database.snapshot().range(&self.heads, start..) {
+            if found.len() == limit {
+                break;
+            }
+            let (key, value) = row.into_inner()?;
+            if let Some(live) = decode::<HeadRow>("head", &value)?.into_head()?.live {
+                found.push((split_head_key(&key)?, live));
+            }
+        }
+        Ok(found)
+    }
+
+    fn note(&self, key: &str) -> Result<Option<String>, StorageError> {
+        self.note_at(&self.database.snapshot(), key)
+    }
+
+    fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StorageError> {
+        let at = self.database.snapshot();
+        let rows = at.prefix(&self.notes, prefix);
+        rows.map(|row| {
+            let (key, value) = row.into_inner()?;
+            Ok((text("note", &key)?, decode("note", &value)?))
+        })
+        .collect()
+    }
+
+    fn swap_notes(&self, changes: &[NoteChange]) -> Result<Swap, StorageError> {
+        let _turn = self.turn();
+        let at = self.database.snapshot();
+        let mut batch = self.durable_batch();
+        for NoteChange {
+            key,
+            expected,
+            next,
+        } in changes
+        {
+            if self.note_at(&at, key)? != *expected {
+                return Ok(Swap::Moved);
+            }
+            match next {
+                Some(text) => batch.insert(&self.notes, key.as_str(), encode(text)),
+                None => batch.remove(&self.notes, key.as_str()),
+            }
+        }
+        batch.commit()?;
+        Ok(Swap::Done)
+    }
+}
+
+/// The head of a dataset that was deleted at a count.
+fn ended_after(count: SyncCount) -> Head {
+    let count = count.next();
+    Head {
+        count,
+        deleted_at: count,
+        ..Head::default()
     }
 }
 
@@ -249,47 +358,4 @@ impl From<fjall::Error> for StorageError {
             error => Self::Engine(Box::new(error)),
         }
     }
-}
-
-fn owner_prefix(owner: &Owner) -> Vec<u8> {
-    let Owner { pool, identity } = owner;
-    [
-        pool.as_str().as_bytes(),
-        &[NUL],
-        identity.as_str().as_bytes(),
-        &[NUL],
-    ]
-    .concat()
-}
-
-fn head_key(address: &Address) -> Vec<u8> {
-    [
-        &owner_prefix(&address.owner),
-        address.dataset.as_str().as_bytes(),
-    ]
-    .concat()
-}
-
-fn dataset_prefix(address: &Address) -> Vec<u8> {
-    [&head_key(address)[..], &[NUL]].concat()
-}
-
-fn log_key(address: &Address, count: SyncCount, key: &RecordKey) -> Vec<u8> {
-    [
-        &dataset_prefix(address)[..],
-        &count.get().to_be_bytes(),
-        key.as_str().as_bytes(),
-    ]
-    .concat()
-}
-
-fn place_key(address: &Address, key: &RecordKey) -> Vec<u8> {
-    [&dataset_prefix(address), key.as_str().as_bytes()].concat()
-}
-
-/// Returns the first key after all that begin with a prefix, which ends in `NUL`.
-fn end_of(prefix: &[u8]) -> Vec<u8> {
-    let mut end = prefix.to_vec();
-    *end.last_mut().expect("a prefix ends in NUL") += 1;
-    end
 }

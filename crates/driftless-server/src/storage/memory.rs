@@ -1,6 +1,6 @@
 //! Datasets in memory, for the simulator and for tests.
 //!
-//! One lock over everything, so that each call is one moment. "Durable" means until dropped.
+//! One lock over all datasets and one over all notes, so that each call is one moment. "Durable" means until dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -9,16 +9,18 @@ use std::sync::{Mutex, MutexGuard};
 use driftless_wire::{DatasetName, Record, RecordKey, SyncCount};
 
 use super::{
-    Address, Head, Live, Owner, Place, Push, Selection, Storage, StorageError, Swap, View,
+    Address, Head, Live, NoteChange, Owner, Place, Push, Selection, Storage, StorageError, Swap,
+    View,
 };
 
 /// A [`Storage`] that forgets everything when it is dropped.
 #[derive(Debug, Default)]
 pub struct MemoryStorage {
     datasets: Mutex<BTreeMap<Address, Stored>>,
+    notes: Mutex<BTreeMap<String, String>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Stored {
     head: Head,
     records: BTreeMap<RecordKey, Record>,
@@ -34,6 +36,12 @@ impl MemoryStorage {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Address, Stored>> {
         self.datasets
+            .lock()
+            .expect("no call panics while it holds the lock")
+    }
+
+    fn lock_notes(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.notes
             .lock()
             .expect("no call panics while it holds the lock")
     }
@@ -86,19 +94,70 @@ impl Storage for MemoryStorage {
         if count_of(&datasets, address) != expected {
             return Ok(Swap::Moved);
         }
-        let count = expected.next();
-        let head = Head {
-            count,
-            deleted_at: count,
-            live: None,
+        datasets.insert(address.clone(), Stored::ended_after(expected));
+        Ok(Swap::Done)
+    }
+
+    fn adopt(&self, from: &Address, to: &Address) -> Result<Swap, StorageError> {
+        let mut datasets = self.lock();
+        let Some(mut stored) = datasets
+            .get(from)
+            .filter(|_| !datasets.contains_key(to))
+            .cloned()
+        else {
+            return Ok(Swap::Moved);
         };
-        datasets.insert(
-            address.clone(),
-            Stored {
-                head,
-                ..Stored::default()
-            },
-        );
+        if stored.head.live.is_none() {
+            return Ok(Swap::Moved);
+        }
+        datasets.insert(from.clone(), Stored::ended_after(stored.head.count));
+        stored.head.adopted_at = stored.head.count;
+        stored.head.deleted_at = SyncCount::ZERO;
+        datasets.insert(to.clone(), stored);
+        Ok(Swap::Done)
+    }
+
+    fn scan(
+        &self,
+        after: Option<&Address>,
+        limit: usize,
+    ) -> Result<Vec<(Address, Live)>, StorageError> {
+        let datasets = self.lock();
+        let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
+        let after = datasets.range((start, Bound::Unbounded));
+        Ok(after
+            .filter_map(|(address, stored)| Some((address.clone(), stored.head.live.clone()?)))
+            .take(limit)
+            .collect())
+    }
+
+    fn note(&self, key: &str) -> Result<Option<String>, StorageError> {
+        Ok(self.lock_notes().get(key).cloned())
+    }
+
+    fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StorageError> {
+        let notes = self.lock_notes();
+        let after = notes.range(prefix.to_owned()..);
+        let with_prefix = after.take_while(|(key, _)| key.starts_with(prefix));
+        Ok(with_prefix
+            .map(|(key, text)| (key.clone(), text.clone()))
+            .collect())
+    }
+
+    fn swap_notes(&self, changes: &[NoteChange]) -> Result<Swap, StorageError> {
+        let mut notes = self.lock_notes();
+        if changes
+            .iter()
+            .any(|change| notes.get(&change.key) != change.expected.as_ref())
+        {
+            return Ok(Swap::Moved);
+        }
+        for NoteChange { key, next, .. } in changes.iter().cloned() {
+            match next {
+                Some(text) => notes.insert(key, text),
+                None => notes.remove(&key),
+            };
+        }
         Ok(Swap::Done)
     }
 }
@@ -111,6 +170,20 @@ fn count_of(datasets: &BTreeMap<Address, Stored>, address: &Address) -> SyncCoun
 }
 
 impl Stored {
+    /// A dataset that was deleted at a count.
+    fn ended_after(count: SyncCount) -> Self {
+        let count = count.next();
+        let head = Head {
+            count,
+            deleted_at: count,
+            ..Head::default()
+        };
+        Self {
+            head,
+            ..Self::default()
+        }
+    }
+
     fn view(&self, selection: Selection<'_>) -> View {
         let records = match selection {
             Selection::Head => Vec::new(),

@@ -3,12 +3,17 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use driftless_server::{DataDir, Server};
+use driftless_server::{DataDir, Pool, Server, SharedKeyLogins};
 use tokio::sync::oneshot;
 
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/boto3_client.py");
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+const POOL: &str = "us-east-1:01234567-89ab-cdef-0123-456789abcdef";
+/// The key that the client signs logins with.
+const KEY: &str = "a key of at least thirty-two bytes";
 
 /// An interpreter with boto3: the one named in the environment, or the workspace's own.
 fn python() -> Option<PathBuf> {
@@ -32,7 +37,12 @@ async fn boto3_works_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let data = DataDir::open(directory.path()).unwrap();
     let credentials = data.credentials().to_owned();
-    let server = Server::bind("127.0.0.1:0".parse().unwrap(), data.into_config())
+    let logins = SharedKeyLogins::new(KEY.as_bytes()).unwrap();
+    let pool = Pool::new()
+        .with_guests()
+        .with_logins("login.example", Arc::new(logins));
+    let config = data.into_config().with_pool(POOL.parse().unwrap(), pool);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), config)
         .await
         .unwrap();
     let endpoint = format!("http://{}", server.local_addr());
@@ -42,6 +52,7 @@ async fn boto3_works_unchanged() {
         Command::new(python)
             .arg(CLIENT)
             .arg(endpoint)
+            .arg(KEY)
             .env("AWS_SHARED_CREDENTIALS_FILE", credentials)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_PROFILE")

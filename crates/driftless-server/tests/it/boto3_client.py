@@ -1,8 +1,13 @@
-"""What boto3 sees of a server; its end point is the argument, its credentials the environment's."""
+"""What boto3 sees of a server; end point and key of logins are the arguments, credentials the environment's."""
 
+import base64
+import hashlib
+import hmac
+import json
 import sys
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -134,3 +139,113 @@ except ClientError as error:
     assert error.response["Error"]["Code"] == "InvalidSignatureException", error
 else:
     raise AssertionError("a wrong secret was taken")
+
+
+# Cognito Identity: a guest, somebody who logs in, and what each may do.
+identity = boto3.client(
+    "cognito-identity", endpoint_url=sys.argv[1], config=config.merge(Config(signature_version=UNSIGNED))
+)
+pool = ids["IdentityPoolId"]
+
+
+def part(value):
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def login(subject):
+    claims = {"iss": "login.example", "aud": pool, "sub": subject, "exp": 4900000000}
+    signed = part(b'{"alg":"HS256","typ":"JWT"}') + "." + part(json.dumps(claims).encode())
+    mac = hmac.new(sys.argv[2].encode(), signed.encode(), hashlib.sha256).digest()
+    return {"login.example": signed + "." + part(mac)}
+
+
+def client_of(credentials):
+    return boto3.client(
+        "cognito-sync",
+        endpoint_url=sys.argv[1],
+        config=config,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+ann = identity.get_id(IdentityPoolId=pool, Logins=login("ann"))["IdentityId"]
+assert identity.get_id(IdentityPoolId=pool, Logins=login("ann"))["IdentityId"] == ann
+guest = identity.get_id(IdentityPoolId=pool)["IdentityId"]
+answer = identity.get_credentials_for_identity(IdentityId=guest)
+assert answer["IdentityId"] == guest and answer["Credentials"]["Expiration"].year >= 2024
+device = client_of(answer["Credentials"])
+own = {"IdentityPoolId": pool, "IdentityId": guest}
+status = refused(
+    identity.exceptions.NotAuthorizedException,
+    "Invalid login token",
+    identity.get_id,
+    IdentityPoolId=pool,
+    Logins={"login.example": "ann"},
+)
+assert status == 400
+unknown = "us-east-1:00000000-0000-0000-0000-000000000000"
+refused(
+    identity.exceptions.ResourceNotFoundException,
+    "not found",
+    identity.get_credentials_for_identity,
+    IdentityId=unknown,
+)
+
+# The guest's own data, and nobody else's.
+token = device.list_records(**own, DatasetName="notes")["SyncSessionToken"]
+device.update_records(
+    **own, DatasetName="notes", SyncSessionToken=token, RecordPatches=[replace("k", "guest's", 0)]
+)
+assert refused(device.exceptions.NotAuthorizedException, "not valid", device.list_datasets, **ids) == 403
+
+# Push: refused without a configuration, and to the operator's credentials.
+registration = {**own, "Platform": "GCM", "Token": "t"}
+refused(device.exceptions.InvalidConfigurationException, "SNS", device.register_device, **registration)
+arn = "arn:aws:sns:us-east-1:123456789012:app/GCM/app"
+role = "arn:aws:iam::123456789012:role/push"
+push_sync = {"ApplicationArns": [arn], "RoleArn": role}
+configured = sync.set_identity_pool_configuration(IdentityPoolId=pool, PushSync=push_sync)
+assert configured["PushSync"] == push_sync
+assert sync.get_identity_pool_configuration(IdentityPoolId=pool)["PushSync"] == push_sync
+refused(sync.exceptions.NotAuthorizedException, "not valid", sync.register_device, **registration)
+device_id = device.register_device(**registration)["DeviceId"]
+device.subscribe_to_dataset(**own, DatasetName="notes", DeviceId=device_id)
+device.unsubscribe_from_dataset(**own, DatasetName="notes", DeviceId=device_id)
+refused(
+    device.exceptions.ResourceNotFoundException,
+    "nothing",
+    device.subscribe_to_dataset,
+    **own,
+    DatasetName="nothing",
+    DeviceId=device_id,
+)
+
+# Usage, events, streams.
+usage = device.describe_identity_usage(**own)["IdentityUsage"]
+assert usage["DatasetCount"] == 1 and usage["DataStorage"] == len("kguest's")
+assert sync.describe_identity_pool_usage(IdentityPoolId=pool)["IdentityPoolUsage"]["DataStorage"] > 0
+assert [p["IdentityPoolId"] for p in sync.list_identity_pool_usage()["IdentityPoolUsages"]] == [pool]
+refused(
+    device.exceptions.NotAuthorizedException, "not valid", device.describe_identity_pool_usage, IdentityPoolId=pool
+)
+assert sync.get_cognito_events(IdentityPoolId=pool)["Events"] == {}
+sync.set_cognito_events(IdentityPoolId=pool, Events={"SyncTrigger": ""})
+refused(sync.exceptions.InvalidParameterException, "no stream", sync.bulk_publish, IdentityPoolId=pool)
+assert sync.get_bulk_publish_details(IdentityPoolId=pool)["BulkPublishStatus"] == "NOT_STARTED"
+
+# The guest turns out to be Ann.
+answer = identity.get_credentials_for_identity(IdentityId=guest, Logins=login("ann"))
+assert answer["IdentityId"] == ann
+device = client_of(answer["Credentials"])
+own["IdentityId"] = ann
+assert device.list_records(**own, DatasetName="notes")["MergedDatasetNames"] == [f"notes.{guest}"]
+child = device.list_records(**own, DatasetName=f"notes.{guest}")
+assert child["DatasetSyncCount"] == 1 and child["Records"][0]["Value"] == "guest's"
+refused(
+    identity.exceptions.NotAuthorizedException,
+    f"Access to Identity '{guest}' is forbidden.",
+    identity.get_credentials_for_identity,
+    IdentityId=guest,
+)

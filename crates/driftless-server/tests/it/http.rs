@@ -195,7 +195,7 @@ async fn push_is_listed() {
 }
 
 #[tokio::test]
-async fn both_encodings_of_the_path_are_verified_sent_raw_or_encoded() {
+async fn trap_46_both_encodings_of_the_path_are_verified_sent_raw_or_encoded() {
     let server = Running::start(|config| config).await;
     for target in [DATASETS.to_owned(), DATASETS.replace("%3A", ":")] {
         for encoding in [PercentEncodingMode::Double, PercentEncodingMode::Single] {
@@ -208,6 +208,44 @@ async fn both_encodings_of_the_path_are_verified_sent_raw_or_encoded() {
             assert_eq!(answer.parts.status, 200, "{target} {encoding:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn trap_48_content_type_is_neither_needed_nor_heeded() {
+    let server = Running::start(|config| config).await;
+    let configuration = "/identitypools/us-east-1%3A0/configuration";
+    for (method, target, body) in [("GET", DATASETS, ""), ("POST", configuration, "{}")] {
+        for content_type in [None, Some("application/x-amz-json-1.1"), Some("text/plain")] {
+            let mut request = server.signer().sign_target(method, target, body.as_bytes());
+            if let Some(content_type) = content_type {
+                let content_type = content_type.parse().unwrap();
+                request.headers_mut().insert("content-type", content_type);
+            }
+            let answer = server.send(request).await.unwrap();
+            assert_eq!(answer.parts.status, 200, "{method} {content_type:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn body_that_nobody_signed_is_short() {
+    let server = Running::start(|config| config).await;
+    let ask = |length| {
+        let request = http::Request::post("/").header("host", "localhost");
+        let request = request.header("x-amz-target", "AWSCognitoIdentityService.GetId");
+        server.send(request.body(Full::from(vec![b' '; length])).unwrap())
+    };
+    let answer = ask(256 * 1_024 + 1).await.unwrap();
+    assert_eq!(answer.parts.status, 400);
+    assert_eq!(
+        answer.header(ERROR_TYPE_HEADER),
+        Some("RequestEntityTooLargeException")
+    );
+    let answer = ask(256 * 1_024).await.unwrap();
+    assert_eq!(
+        answer.header(ERROR_TYPE_HEADER),
+        Some("SerializationException")
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use driftless_server::{
-    Address, FjallStorage, Live, MemoryStorage, Owner, Place, Push, Selection, Storage,
+    Address, FjallStorage, Live, MemoryStorage, NoteChange, Owner, Place, Push, Selection, Storage,
     StorageError, Swap, View,
 };
 use driftless_wire::{Record, RecordKey, SyncCount, Timestamp};
@@ -40,6 +40,11 @@ contract! {
     datasets_of_an_owner_come_by_name
     dataset_whose_name_is_the_start_of_another_is_not_the_other
     of_concurrent_pushes_on_one_count_one_is_made
+    adopted_dataset_stands_as_it_stood
+    adoption_takes_no_place_and_makes_nothing_of_nothing
+    scan_shows_every_dataset_by_pool_identity_and_name
+    notes_change_together_or_not_at_all
+    notes_of_a_prefix_come_by_key
 }
 
 fn address(dataset: &str) -> Address {
@@ -318,6 +323,141 @@ fn of_concurrent_pushes_on_one_count_one_is_made(storage: &dyn Storage) {
     }
 }
 
+fn others(dataset: &str) -> Address {
+    let owner = Owner {
+        identity: "us-east-1:0".parse().unwrap(),
+        ..address(dataset).owner
+    };
+    Address {
+        owner,
+        ..address(dataset)
+    }
+}
+
+fn adopted_dataset_stands_as_it_stood(storage: &dyn Storage) {
+    append(storage, "d", 0, &[("a", Some("1")), ("b", Some("1"))]).done();
+    append(storage, "d", 1, &[("a", None)]).done();
+    append(storage, "d.e", 0, &[("k", Some("x"))]).done();
+    let before = all(storage, "d");
+    storage.adopt(&address("d"), &others("n")).unwrap().done();
+    let place = Place {
+        count: SyncCount::ZERO,
+        key: None,
+    };
+    let after = storage
+        .read(&others("n"), Selection::After(&place, 9))
+        .unwrap();
+    assert_eq!(after.records, before.records);
+    assert_eq!(
+        (after.head.count, after.head.adopted_at),
+        (2.into(), 2.into())
+    );
+    assert_eq!(after.head.deleted_at, SyncCount::ZERO);
+    assert_eq!(after.head.live, before.head.live);
+    let keys = ["a", "b"].map(|key| key.parse::<RecordKey>().unwrap());
+    let found = storage
+        .read(&others("n"), Selection::Keys(&keys))
+        .unwrap()
+        .records;
+    assert_eq!(brief(&found), [("a", None, 2), ("b", Some("1"), 1)]);
+    let gone = all(storage, "d");
+    assert_eq!(
+        (gone.head.count, gone.head.deleted_at),
+        (3.into(), 3.into())
+    );
+    assert_eq!((gone.head.live, gone.records.len()), (None, 0));
+    assert_eq!(all(storage, "d.e").records.len(), 1);
+    storage.delete(&others("n"), 2.into()).unwrap().done();
+    let head = storage.read(&others("n"), Selection::Head).unwrap().head;
+    assert_eq!(
+        (head.deleted_at, head.adopted_at),
+        (3.into(), SyncCount::ZERO)
+    );
+}
+
+fn adoption_takes_no_place_and_makes_nothing_of_nothing(storage: &dyn Storage) {
+    assert_eq!(
+        storage.adopt(&address("d"), &others("n")).unwrap(),
+        Swap::Moved
+    );
+    append(storage, "d", 0, &[("a", Some("1"))]).done();
+    append(storage, "taken", 0, &[("a", Some("2"))]).done();
+    let adopt = |name| storage.adopt(&address("d"), &address(name)).unwrap();
+    assert_eq!(adopt("taken"), Swap::Moved);
+    storage.delete(&address("taken"), 1.into()).unwrap().done();
+    assert_eq!(
+        adopt("taken"),
+        Swap::Moved,
+        "its counts are known to devices"
+    );
+    assert_eq!(brief(&all(storage, "d").records), [("a", Some("1"), 1)]);
+}
+
+fn scan_shows_every_dataset_by_pool_identity_and_name(storage: &dyn Storage) {
+    for name in ["b", "a", "gone"] {
+        append(storage, name, 0, &[("k", Some("v"))]).done();
+    }
+    storage.delete(&address("gone"), 1.into()).unwrap().done();
+    append(storage, "x", 0, &[("k", Some("v"))]).done();
+    storage.adopt(&address("x"), &others("z")).unwrap().done();
+    let scan = |after: Option<Address>, limit| {
+        let found = storage.scan(after.as_ref(), limit).unwrap();
+        found
+            .into_iter()
+            .map(|(address, _)| address)
+            .collect::<Vec<_>>()
+    };
+    let order = [others("z"), address("a"), address("b")];
+    assert_eq!(scan(None, 9), order);
+    assert_eq!(scan(None, 2), order[..2]);
+    assert_eq!(scan(Some(others("z")), 9), order[1..]);
+    assert_eq!(scan(Some(address("a0")), 9), order[2..]);
+    assert_eq!(scan(Some(address("b")), 9), []);
+}
+
+fn change(key: &str, expected: Option<&str>, next: Option<&str>) -> NoteChange {
+    NoteChange {
+        key: key.to_owned(),
+        expected: expected.map(str::to_owned),
+        next: next.map(str::to_owned),
+    }
+}
+
+fn notes_change_together_or_not_at_all(storage: &dyn Storage) {
+    let swap = |changes: &[NoteChange]| storage.swap_notes(changes).unwrap();
+    let note = |key| storage.note(key).unwrap();
+    swap(&[change("a", None, Some("1")), change("b", None, None)]).done();
+    assert_eq!(
+        swap(&[change("b", None, Some("2")), change("a", None, None)]),
+        Swap::Moved
+    );
+    assert_eq!(swap(&[change("a", Some("2"), None)]), Swap::Moved);
+    assert_eq!((note("a").as_deref(), note("b")), (Some("1"), None));
+    swap(&[change("a", Some("1"), None), change("b", None, Some(""))]).done();
+    assert_eq!((note("a"), note("b").as_deref()), (None, Some("")));
+}
+
+fn notes_of_a_prefix_come_by_key(storage: &dyn Storage) {
+    for key in ["p/b", "p/é", "p/a", "p", "q/a"] {
+        storage
+            .swap_notes(&[change(key, None, Some(key))])
+            .unwrap()
+            .done();
+    }
+    let keys = |prefix| {
+        let notes = storage.notes(prefix).unwrap();
+        notes
+            .into_iter()
+            .map(|(key, text)| {
+                assert_eq!(key, text);
+                key
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(keys("p/"), ["p/a", "p/b", "p/é"]);
+    assert_eq!(keys("r/"), [""; 0]);
+}
+
 trait Done {
     fn done(self);
 }
@@ -336,10 +476,15 @@ fn reopened_store_has_what_was_acknowledged() {
     append(&storage, "gone", 0, &[("a", Some("1"))]).done();
     storage.delete(&address("gone"), 1.into()).unwrap().done();
     let (before, gone) = (all(&storage, "d"), all(&storage, "gone"));
+    storage
+        .swap_notes(&[change("k", None, Some("v"))])
+        .unwrap()
+        .done();
     drop(storage);
     let storage = FjallStorage::open(directory.path()).unwrap();
     assert_eq!(all(&storage, "d"), before);
     assert_eq!(all(&storage, "gone"), gone);
+    assert_eq!(storage.note("k").unwrap().as_deref(), Some("v"));
     append(&storage, "d", 1, &[("a", Some("2"))]).done();
     assert_eq!(
         brief(&all(&storage, "d").records),

@@ -3,11 +3,18 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use driftless_server::{Caller, Limits, MemoryStorage, Service, Storage};
+use driftless_server::{
+    Caller, Limits, MemoryStorage, Owner, Pool, Service, SharedKeyLogins, Storage, Subject,
+};
+use driftless_wire::identity::{
+    GetCredentialsForIdentityRequest, GetCredentialsForIdentityResponse, GetIdRequest,
+    IdentityRequest, IdentityResponse, Logins,
+};
 use driftless_wire::{
-    ApiError, Dataset, DeleteDatasetRequest, DescribeDatasetRequest, IdentityId, IdentityPoolId,
-    ListDatasetsRequest, ListDatasetsResponse, ListRecordsRequest, ListRecordsResponse, Op, Record,
-    RecordPatch, Request, Response, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsRequest,
+    ApiError, Dataset, DeleteDatasetRequest, DescribeDatasetRequest, ErrorCode, IdentityId,
+    IdentityPoolId, ListDatasetsRequest, ListDatasetsResponse, ListRecordsRequest,
+    ListRecordsResponse, Op, Record, RecordPatch, Request, Response, SyncCount, SyncSessionToken,
+    Timestamp, UpdateRecordsRequest,
 };
 
 pub(crate) const POOL: &str = "us-east-1:00000000-0000-0000-0000-00000000000a";
@@ -25,9 +32,12 @@ impl World {
     }
 
     pub(crate) fn over(storage: Arc<dyn Storage>, limits: Limits) -> Self {
-        let service = Service::new(storage, [1; 32], [2; 32]);
+        Self::of(Service::new(storage, [1; 32], [2; 32]).with_limits(limits))
+    }
+
+    pub(crate) fn of(service: Service) -> Self {
         Self {
-            service: service.with_limits(limits),
+            service,
             now: Cell::new(1_700_000_000_000),
         }
     }
@@ -51,6 +61,37 @@ impl World {
     ) -> Result<Response, ApiError> {
         self.pass(1);
         self.service.handle(request, caller, self.now())
+    }
+
+    pub(crate) fn identify(&self, request: IdentityRequest) -> Result<IdentityResponse, ApiError> {
+        self.pass(1);
+        self.service.identify(request, self.now())
+    }
+
+    pub(crate) fn get_id(&self, logins: Logins) -> Result<IdentityId, ApiError> {
+        let request = GetIdRequest {
+            identity_pool_id: pool(),
+            logins,
+        };
+        match self.identify(IdentityRequest::GetId(request))? {
+            IdentityResponse::GetId(response) => Ok(response.identity_id),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn get_credentials(
+        &self,
+        identity_id: &IdentityId,
+        logins: Logins,
+    ) -> Result<GetCredentialsForIdentityResponse, ApiError> {
+        let request = GetCredentialsForIdentityRequest {
+            identity_id: identity_id.clone(),
+            logins,
+        };
+        match self.identify(IdentityRequest::GetCredentialsForIdentity(request))? {
+            IdentityResponse::GetCredentialsForIdentity(response) => Ok(response),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn list_with(
@@ -152,6 +193,52 @@ pub(crate) fn pool() -> IdentityPoolId {
 
 pub(crate) fn identity() -> IdentityId {
     IDENTITY.parse().unwrap()
+}
+
+/// The provider of logins that test pools have.
+pub(crate) const PROVIDER: &str = "login.example";
+
+pub(crate) fn shared_key() -> SharedKeyLogins {
+    SharedKeyLogins::new(&[9; 32]).unwrap()
+}
+
+/// A pool for guests and for those who log in.
+pub(crate) fn open_pool() -> Pool {
+    Pool::new()
+        .with_guests()
+        .with_logins(PROVIDER, Arc::new(shared_key()))
+        .with_logins("other.example", Arc::new(shared_key()))
+}
+
+/// A login that is good for a hundred years.
+pub(crate) fn login(subject: &str) -> Logins {
+    login_at(PROVIDER, subject)
+}
+
+pub(crate) fn login_at(provider: &str, subject: &str) -> Logins {
+    let expires = Timestamp::from_millis(4_900_000_000_000);
+    let subject = Subject::new(subject).unwrap();
+    Logins::none().with(
+        provider,
+        shared_key().sign(&pool(), provider, &subject, expires),
+    )
+}
+
+pub(crate) fn caller(identity: &IdentityId) -> Caller {
+    Caller::Identity(Owner {
+        pool: pool(),
+        identity: identity.clone(),
+    })
+}
+
+#[track_caller]
+pub(crate) fn refused<T: std::fmt::Debug>(
+    result: Result<T, ApiError>,
+    code: ErrorCode,
+    message: &str,
+) {
+    let error = result.unwrap_err();
+    assert_eq!((error.code, error.message.as_str()), (code, message));
 }
 
 pub(crate) fn list_records(dataset: &str) -> ListRecordsRequest {

@@ -19,7 +19,7 @@ fn dates(server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn clock_is_corrected_and_the_correction_remembered() {
+async fn trap_50_clock_is_corrected_and_the_correction_remembered() {
     for code in ["InvalidSignatureException", "RequestTimeTooSkewed"] {
         let server = Server::start([
             refusal(code, AN_HOUR_LATER),

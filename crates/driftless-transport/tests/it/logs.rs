@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use driftless_transport::Transport;
+use driftless_transport::{
+    BoxError, BoxFuture, CredentialsProvider, Endpoint, IdentityPool, LoginsSource, Transport,
+};
+use driftless_wire::identity::Logins;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -65,6 +68,44 @@ async fn exchanges() {
         transport.exchange(update()).await.unwrap_err();
     }
     assert_eq!(server.asked().len(), 5);
+    identities().await;
+}
+
+#[derive(Debug)]
+struct Hidden;
+
+impl LoginsSource for Hidden {
+    fn logins(&self) -> BoxFuture<'_, Result<Logins, BoxError>> {
+        Box::pin(async { Ok(Logins::none().with("login.example", "hidden")) })
+    }
+}
+
+/// Gets credentials, and is refused others twice.
+async fn identities() {
+    let id = r#"{"IdentityId":"us-east-1:0"}"#;
+    let credentials = r#"{"IdentityId":"us-east-1:0","Credentials":{"AccessKeyId":"hidden",
+        "SecretKey":"hidden","SessionToken":"hidden","Expiration":4900000000}}"#;
+    let refused = Reply::Answer {
+        status: 400,
+        headers: Vec::new(),
+        body: r#"{"__type":"NotAuthorizedException","message":"hidden"}"#.to_owned(),
+    };
+    let replies = [
+        Reply::ok(id),
+        Reply::ok(credentials),
+        refused.clone(),
+        refused,
+    ];
+    let server = Server::start(replies).await;
+    let endpoint = Endpoint::url(&format!("http://{}", server.address), "us-east-1").unwrap();
+    let provider = IdentityPool::builder(world::POOL.parse().unwrap(), endpoint)
+        .logins(Arc::new(Hidden))
+        .build();
+    let given = provider.credentials().await.unwrap();
+    for _ in 0..2 {
+        provider.renew(&given).await.unwrap_err();
+    }
+    assert_eq!(server.asked().len(), 4);
 }
 
 #[test]
@@ -83,6 +124,8 @@ fn span_has_what_is_documented() {
     for field in [
         "operation=\"ListRecords\"",
         "operation=\"UpdateRecords\"",
+        "operation=\"GetCredentialsForIdentity\"",
+        "code=\"NotAuthorizedException\"",
         "dataset=\"notes\"",
         "attempt=2",
         "status=409",

@@ -4,6 +4,7 @@
 
 mod clock_skew;
 mod failures;
+mod identity_pool;
 mod logs;
 mod retries;
 mod server;

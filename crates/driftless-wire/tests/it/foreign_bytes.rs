@@ -1,5 +1,6 @@
 //! No bytes make a reader panic.
 
+use driftless_wire::identity::{IdentityOperation, IdentityRequest, IdentityResponse};
 use driftless_wire::{ApiError, Operation, Request, Response};
 use proptest::prelude::*;
 
@@ -22,6 +23,10 @@ proptest! {
             for body in [&body, &junk] {
                 drop(Response::from_body(operation, body));
             }
+        }
+        for operation in IdentityOperation::ALL {
+            drop(IdentityResponse::from_body(operation, &body));
+            drop(IdentityRequest::from_http(&operation.target(), &body));
         }
     }
 
@@ -70,6 +75,10 @@ fn deep_nesting_is_an_error() {
     let body = "[".repeat(1_000_000);
     for operation in Operation::ALL {
         assert!(Response::from_body(operation, body.as_bytes()).is_err());
+    }
+    for operation in IdentityOperation::ALL {
+        assert!(IdentityResponse::from_body(operation, body.as_bytes()).is_err());
+        assert!(IdentityRequest::from_http(&operation.target(), body.as_bytes()).is_err());
     }
     assert!(Request::from_http("POST", DATASET, "", body.as_bytes()).is_err());
     assert_eq!(ApiError::from_http(500, None, body.as_bytes()).message, "");

@@ -4,6 +4,8 @@
 
 mod errors_of_requests;
 mod foreign_bytes;
+mod identity;
+mod operations;
 mod round_trip;
 mod samples;
 mod strategies;

@@ -46,7 +46,7 @@ fn list_of_a_dataset_that_never_existed() {
 }
 
 #[test]
-fn written_list_answer_has_every_flag_and_every_null() {
+fn trap_51_written_list_answer_has_every_flag_and_every_null() {
     let answer = Response::ListRecords(list_answer(
         r#"{"DatasetExists":false,"DatasetSyncCount":0}"#,
     ));
@@ -72,7 +72,7 @@ fn list_answer_without_its_existence_is_an_error() {
 }
 
 #[test]
-fn list_request_is_written_as_botocore_writes_it() {
+fn trap_47_list_request_is_written_as_botocore_writes_it() {
     let request = Request::ListRecords(ListRecordsRequest {
         identity_pool_id: POOL.parse().unwrap(),
         identity_id: IDENTITY.parse().unwrap(),

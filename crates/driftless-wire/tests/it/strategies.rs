@@ -1,13 +1,27 @@
 //! Random requests and answers.
 
+use driftless_wire::identity::{
+    GetCredentialsForIdentityRequest, GetCredentialsForIdentityResponse, GetIdRequest,
+    GetIdResponse, IdentityCredentials, IdentityRequest, IdentityResponse, Logins,
+};
 use driftless_wire::{
-    Dataset, DatasetName, DeleteDatasetRequest, DeleteDatasetResponse, DescribeDatasetRequest,
-    DescribeDatasetResponse, DeviceId, IdentityId, IdentityPoolId, ListDatasetsRequest,
-    ListDatasetsResponse, ListRecordsRequest, ListRecordsResponse, Op, Record, RecordKey,
-    RecordPatch, Request, Response, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsRequest,
+    BulkPublishRequest, BulkPublishResponse, BulkPublishStatus, CognitoStreams, Dataset,
+    DatasetName, DeleteDatasetRequest, DeleteDatasetResponse, DescribeDatasetRequest,
+    DescribeDatasetResponse, DescribeIdentityPoolUsageRequest, DescribeIdentityPoolUsageResponse,
+    DescribeIdentityUsageRequest, DescribeIdentityUsageResponse, DeviceId,
+    GetBulkPublishDetailsRequest, GetBulkPublishDetailsResponse, GetCognitoEventsRequest,
+    GetCognitoEventsResponse, GetIdentityPoolConfigurationRequest,
+    GetIdentityPoolConfigurationResponse, IdentityId, IdentityPoolId, IdentityPoolUsage,
+    IdentityUsage, ListDatasetsRequest, ListDatasetsResponse, ListIdentityPoolUsageRequest,
+    ListIdentityPoolUsageResponse, ListRecordsRequest, ListRecordsResponse, Op, Platform, PushSync,
+    Record, RecordKey, RecordPatch, RegisterDeviceRequest, RegisterDeviceResponse, Request,
+    Response, SetCognitoEventsRequest, SetCognitoEventsResponse,
+    SetIdentityPoolConfigurationRequest, SetIdentityPoolConfigurationResponse,
+    SubscribeToDatasetRequest, SubscribeToDatasetResponse, SyncCount, SyncSessionToken, Timestamp,
+    UnsubscribeFromDatasetRequest, UnsubscribeFromDatasetResponse, UpdateRecordsRequest,
     UpdateRecordsResponse,
 };
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -162,7 +176,160 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
             })
         },
     );
-    prop_oneof![list_records, update, describe, delete, list_datasets]
+    prop_oneof![
+        list_records,
+        update,
+        describe,
+        delete,
+        list_datasets,
+        request_of_device(),
+        request_of_pool(),
+    ]
+}
+
+fn device_id() -> impl Strategy<Value = DeviceId> {
+    id(".{1,36}")
+}
+
+fn platform() -> impl Strategy<Value = Platform> {
+    prop::sample::select(&Platform::ALL[..])
+}
+
+fn request_of_device() -> impl Strategy<Value = Request> {
+    let register = (names(), platform(), ".{0,20}").prop_map(|(names, platform, token)| {
+        Request::RegisterDevice(RegisterDeviceRequest {
+            identity_pool_id: names.0,
+            identity_id: names.1,
+            platform,
+            token,
+        })
+    });
+    let subscribe = (names(), device_id()).prop_map(|(names, device_id)| {
+        Request::SubscribeToDataset(SubscribeToDatasetRequest {
+            identity_pool_id: names.0,
+            identity_id: names.1,
+            dataset_name: names.2,
+            device_id,
+        })
+    });
+    let unsubscribe = (names(), device_id()).prop_map(|(names, device_id)| {
+        Request::UnsubscribeFromDataset(UnsubscribeFromDatasetRequest {
+            identity_pool_id: names.0,
+            identity_id: names.1,
+            dataset_name: names.2,
+            device_id,
+        })
+    });
+    prop_oneof![register, subscribe, unsubscribe]
+}
+
+fn push_sync() -> impl Strategy<Value = PushSync> {
+    (vec(".{0,20}", 0..3), option::of(".{0,20}")).prop_map(|(application_arns, role_arn)| {
+        PushSync {
+            application_arns,
+            role_arn,
+        }
+    })
+}
+
+fn streams() -> impl Strategy<Value = CognitoStreams> {
+    let text = || option::of(".{0,20}");
+    (text(), text(), text()).prop_map(|(stream_name, role_arn, streaming_status)| CognitoStreams {
+        stream_name,
+        role_arn,
+        streaming_status,
+    })
+}
+
+fn request_of_pool() -> impl Strategy<Value = Request> {
+    let pools =
+        (option::of(token()), option::of(1..=u32::MAX)).prop_map(|(next_token, max_results)| {
+            Request::ListIdentityPoolUsage(ListIdentityPoolUsageRequest {
+                next_token,
+                max_results,
+            })
+        });
+    let bare =
+        (names(), 0..6).prop_map(|((identity_pool_id, identity_id, _), which)| match which {
+            0 => Request::DescribeIdentityUsage(DescribeIdentityUsageRequest {
+                identity_pool_id,
+                identity_id,
+            }),
+            1 => Request::DescribeIdentityPoolUsage(DescribeIdentityPoolUsageRequest {
+                identity_pool_id,
+            }),
+            2 => Request::GetCognitoEvents(GetCognitoEventsRequest { identity_pool_id }),
+            3 => Request::GetIdentityPoolConfiguration(GetIdentityPoolConfigurationRequest {
+                identity_pool_id,
+            }),
+            4 => Request::BulkPublish(BulkPublishRequest { identity_pool_id }),
+            _ => Request::GetBulkPublishDetails(GetBulkPublishDetailsRequest { identity_pool_id }),
+        });
+    let events = (names(), btree_map(".{0,12}", ".{0,12}", 0..2)).prop_map(|(names, events)| {
+        Request::SetCognitoEvents(SetCognitoEventsRequest {
+            identity_pool_id: names.0,
+            events,
+        })
+    });
+    let configure = (names(), option::of(push_sync()), option::of(streams())).prop_map(
+        |(names, push_sync, cognito_streams)| {
+            Request::SetIdentityPoolConfiguration(SetIdentityPoolConfigurationRequest {
+                identity_pool_id: names.0,
+                push_sync,
+                cognito_streams,
+            })
+        },
+    );
+    prop_oneof![pools, bare, events, configure]
+}
+
+/// Any request to Cognito Identity.
+pub(crate) fn identity_request() -> impl Strategy<Value = IdentityRequest> {
+    let logins = || {
+        btree_map(".{1,12}", ".{1,40}", 0..3).prop_map(|logins| {
+            logins
+                .into_iter()
+                .fold(Logins::none(), |logins, (provider, token)| {
+                    logins.with(provider, token)
+                })
+        })
+    };
+    prop_oneof![
+        (names(), logins()).prop_map(|(names, logins)| {
+            IdentityRequest::GetId(GetIdRequest {
+                identity_pool_id: names.0,
+                logins,
+            })
+        }),
+        (names(), logins()).prop_map(|(names, logins)| {
+            IdentityRequest::GetCredentialsForIdentity(GetCredentialsForIdentityRequest {
+                identity_id: names.1,
+                logins,
+            })
+        }),
+    ]
+}
+
+/// Any answer of Cognito Identity.
+pub(crate) fn identity_response() -> impl Strategy<Value = IdentityResponse> {
+    prop_oneof![
+        names().prop_map(|(_, identity_id, _)| {
+            IdentityResponse::GetId(GetIdResponse { identity_id })
+        }),
+        (names(), ".{0,20}", ".{0,40}", ".{0,40}", timestamp()).prop_map(
+            |(names, access_key_id, secret_key, session_token, expiration)| {
+                IdentityResponse::GetCredentialsForIdentity(GetCredentialsForIdentityResponse {
+                    identity_id: names.1,
+                    credentials: IdentityCredentials {
+                        access_key_id,
+                        secret_key,
+                        session_token,
+                        expiration,
+                    },
+                })
+            }
+        ),
+    ]
 }
 
 /// Any answer that the API can express.
@@ -214,5 +381,124 @@ pub(crate) fn response() -> impl Strategy<Value = Response> {
         dataset()
             .prop_map(|dataset| Response::DescribeDataset(DescribeDatasetResponse { dataset })),
         dataset().prop_map(|dataset| Response::DeleteDataset(DeleteDatasetResponse { dataset })),
+        response_of_device(),
+        response_of_pool(),
+    ]
+}
+
+fn response_of_device() -> impl Strategy<Value = Response> {
+    let usage = (names(), option::of(timestamp()), any::<i32>(), any::<i64>()).prop_map(
+        |(names, last_modified_date, dataset_count, data_storage)| {
+            Response::DescribeIdentityUsage(DescribeIdentityUsageResponse {
+                identity_usage: IdentityUsage {
+                    identity_pool_id: names.0,
+                    identity_id: names.1,
+                    last_modified_date,
+                    dataset_count,
+                    data_storage,
+                },
+            })
+        },
+    );
+    prop_oneof![
+        device_id().prop_map(|device_id| {
+            Response::RegisterDevice(RegisterDeviceResponse { device_id })
+        }),
+        Just(Response::SubscribeToDataset(SubscribeToDatasetResponse {})),
+        Just(Response::UnsubscribeFromDataset(
+            UnsubscribeFromDatasetResponse {}
+        )),
+        Just(Response::SetCognitoEvents(SetCognitoEventsResponse {})),
+        usage,
+    ]
+}
+
+fn pool_usage() -> impl Strategy<Value = IdentityPoolUsage> {
+    (
+        names(),
+        option::of(any::<i64>()),
+        any::<i64>(),
+        option::of(timestamp()),
+    )
+        .prop_map(
+            |(names, sync_sessions_count, data_storage, last_modified_date)| IdentityPoolUsage {
+                identity_pool_id: names.0,
+                sync_sessions_count,
+                data_storage,
+                last_modified_date,
+            },
+        )
+}
+
+fn response_of_pool() -> impl Strategy<Value = Response> {
+    let pools = (
+        vec(pool_usage(), 0..3),
+        any::<i64>(),
+        any::<i64>(),
+        option::of(token()),
+    )
+        .prop_map(|(identity_pool_usages, max_results, count, next_token)| {
+            Response::ListIdentityPoolUsage(ListIdentityPoolUsageResponse {
+                identity_pool_usages,
+                max_results,
+                count,
+                next_token,
+            })
+        });
+    let configured = (
+        names(),
+        option::of(push_sync()),
+        option::of(streams()),
+        any::<bool>(),
+    );
+    let configured = configured.prop_map(|(names, push_sync, cognito_streams, set)| {
+        let identity_pool_id = names.0;
+        if set {
+            return Response::SetIdentityPoolConfiguration(SetIdentityPoolConfigurationResponse {
+                identity_pool_id,
+                push_sync,
+                cognito_streams,
+            });
+        }
+        Response::GetIdentityPoolConfiguration(GetIdentityPoolConfigurationResponse {
+            identity_pool_id,
+            push_sync,
+            cognito_streams,
+        })
+    });
+    let status = prop::sample::select(vec![
+        BulkPublishStatus::NotStarted,
+        BulkPublishStatus::InProgress,
+        BulkPublishStatus::Failed,
+        BulkPublishStatus::Succeeded,
+    ]);
+    let date = || option::of(timestamp());
+    let details = (names(), date(), date(), status, option::of(".{0,8}")).prop_map(
+        |(names, start, complete, bulk_publish_status, failure_message)| {
+            Response::GetBulkPublishDetails(GetBulkPublishDetailsResponse {
+                identity_pool_id: names.0,
+                bulk_publish_start_time: start,
+                bulk_publish_complete_time: complete,
+                bulk_publish_status,
+                failure_message,
+            })
+        },
+    );
+    prop_oneof![
+        pool_usage().prop_map(|identity_pool_usage| {
+            Response::DescribeIdentityPoolUsage(DescribeIdentityPoolUsageResponse {
+                identity_pool_usage,
+            })
+        }),
+        pools,
+        btree_map(".{0,12}", ".{0,12}", 0..2)
+            .prop_map(|events| { Response::GetCognitoEvents(GetCognitoEventsResponse { events }) }),
+        configured,
+        names().prop_map(|names| {
+            Response::BulkPublish(BulkPublishResponse {
+                identity_pool_id: names.0,
+            })
+        }),
+        details,
     ]
 }

@@ -3,9 +3,26 @@
 use driftless_wire::{Record, RecordKey, SyncCount, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::storage::{Head, Live, StorageError};
+use crate::storage::{Address, Head, Live, Owner, StorageError};
 
 const VERSION: u8 = 1;
+
+pub(super) fn split_head_key(key: &[u8]) -> Result<Address, StorageError> {
+    let parts: Vec<&[u8]> = key.split(|byte| *byte == super::NUL).collect();
+    let [pool, identity, dataset] = parts[..] else {
+        return Err(StorageError::Damaged {
+            row: "head",
+            why: "its key has not three parts",
+        });
+    };
+    Ok(Address {
+        owner: Owner {
+            pool: text("head", pool)?,
+            identity: text("head", identity)?,
+        },
+        dataset: text("head", dataset)?,
+    })
+}
 
 pub(super) fn split_log_key(rest: &[u8]) -> Result<(SyncCount, RecordKey), StorageError> {
     match rest.split_at_checked(size_of::<i64>()) {
@@ -67,6 +84,9 @@ pub(super) fn decode<T: DeserializeOwned>(
 pub(super) struct HeadRow {
     count: i64,
     deleted_at: i64,
+    /// Absent in most rows, and in all that were written before datasets could move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    adopted_at: Option<i64>,
     live: Option<LiveRow>,
 }
 
@@ -92,6 +112,7 @@ impl HeadRow {
         Self {
             count: head.count.get(),
             deleted_at: head.deleted_at.get(),
+            adopted_at: Some(head.adopted_at.get()).filter(|count| *count > 0),
             live: head.live.as_ref().map(|live| LiveRow {
                 created: live.created.as_millis(),
                 modified: live.modified.as_millis(),
@@ -112,6 +133,7 @@ impl HeadRow {
         Ok(Head {
             count: count(self.count)?,
             deleted_at: count(self.deleted_at)?,
+            adopted_at: count(self.adopted_at.unwrap_or_default())?,
             live: self.live.map(|live| Live {
                 created: Timestamp::from_millis(live.created),
                 modified: Timestamp::from_millis(live.modified),
@@ -168,11 +190,28 @@ mod tests {
     }
 
     #[test]
+    fn row_from_before_datasets_could_move_is_read_and_written_as_it_was() {
+        let row = b"\x01{\"count\":3,\"deleted_at\":2,\"live\":null}";
+        let head = decode::<HeadRow>("head", row).unwrap().into_head().unwrap();
+        assert_eq!((head.count, head.adopted_at), (3.into(), SyncCount::ZERO));
+        assert_eq!(encode(&HeadRow::from_head(&head)), row);
+    }
+
+    #[test]
     fn count_below_zero_is_refused() {
         let row = decode::<HeadRow>("head", b"\x01{\"count\":-1,\"deleted_at\":0,\"live\":null}");
         assert!(row.unwrap().into_head().is_err());
         assert!(decode_count("place", &(-1_i64).to_be_bytes()).is_err());
         assert!(decode_count("place", &[0; 7]).is_err());
+    }
+
+    #[test]
+    fn damaged_head_key_is_refused() {
+        for key in [&b"r:0\0r:1"[..], b"r:0\0r:1\0d\0", b"r:0\0nobody\0d", b""] {
+            assert!(split_head_key(key).is_err(), "{key:?}");
+        }
+        let address = split_head_key(b"r:0\0r:1\0d").unwrap();
+        assert_eq!(address.dataset.as_str(), "d");
     }
 
     #[test]
