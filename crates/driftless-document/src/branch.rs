@@ -93,6 +93,18 @@ named! {
         DeletionFailed,
         /// Edits since the deletion go into a new life.
         EditedSinceDeletion,
+        /// Records of old clients were found, and no state.
+        PlainFound,
+        /// What a foreign hand wrote was imported.
+        PlainImported,
+        /// What was imported stands.
+        PlainImportStands,
+        /// Plain records are removed for good.
+        PlainRetired,
+        /// A Lambda changed a plain record.
+        PlainChanged,
+        /// Pushed head alone.
+        PushedHead,
         /// Nothing to push.
         NothingToPush,
         /// What is joined does not fit.

@@ -91,6 +91,10 @@ named! {
         AnswerNotCompared,
         /// Pages of different moments make one list.
         PagesNotCompared,
+        /// What old clients write is not imported.
+        PlainNotImported,
+        /// What old clients write is imported whenever it differs, also where a push of ours is what is late.
+        PlainAlwaysForeign,
         /// Which objects the service was seen to hold is forgotten at a restart.
         ListedForgotten,
         /// The count of a record that was removed is forgotten.

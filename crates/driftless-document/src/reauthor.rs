@@ -263,6 +263,15 @@ impl State {
         self
     }
 
+    /// Returns this state with an entry in its clock, so that ids up to there are not given out again.
+    #[must_use]
+    pub fn having_seen(mut self, id: OpId) -> Self {
+        if id.counter > self.seen_from(id.actor) {
+            self.clock.insert(id.actor, id.counter);
+        }
+        self
+    }
+
     fn set_back(&mut self, clock: &Clock) {
         for (actor, counter) in clock {
             if *counter == 0 {

@@ -113,7 +113,7 @@ impl Draft<'_> {
             .try_for_each(|(key, value)| self.set(&place(key), value, depth + 1))
     }
 
-    fn set_text(&mut self, id: OpId, text: &str) {
+    pub(crate) fn set_text(&mut self, id: OpId, text: &str) {
         let old = self.elements(id);
         let new: Vec<Content> = characters(text).collect();
         let is_same = |(old, new): &(&(OpId, Content), &Content)| old.1 == **new;

@@ -57,6 +57,8 @@ impl Replica {
         }
         self.row.count = session.listed;
         self.set_stored(stored, before.lineage);
+        self.learn_plain();
+        session.known = before.count;
         if let Some(Absorbed { changed, .. }) = &absorbed
             && mutant!(ToldBeforeCommit)
         {

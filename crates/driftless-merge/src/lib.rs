@@ -13,6 +13,7 @@ mod deletion;
 mod growth;
 mod list;
 mod local;
+mod plain;
 mod push;
 mod replica;
 mod room;

@@ -176,18 +176,41 @@ impl Replica {
         }
         let growth = operation.growth(&self.document);
         if let Some(wanted) = growth
-            && let Some(size) = self
-                .room
-                .refuses(wanted, self.document.state(), &self.limits)
+            && let Some(size) = self.refuses(wanted)
         {
             branch!(EditRefusedFull);
             return Err(RefusedEdit::Full { wanted, size });
         }
         let edit = operation.perform(&mut self.document, now)?;
         if !edit.is_empty() {
-            self.room.grow(growth.unwrap_or(0));
+            let growth = growth.unwrap_or(0);
+            self.room.grow(growth);
+            self.room.grow_beside(self.plain_growth(growth));
         }
         Ok(edit)
+    }
+
+    /// Returns the sizes if an edit of so many bytes does not fit.
+    fn refuses(&mut self, wanted: usize) -> Option<Size> {
+        let beside = self.plain_growth(wanted);
+        let state = self.document.state();
+        let refused = self.room.refuses(wanted, beside, state, &self.limits);
+        if refused.is_none() || !self.is_plain() {
+            return refused;
+        }
+        // What the plain records will take is only bounded from above until it is measured.
+        let patches = self.plain_patches(state);
+        self.room.set_beside(self.beside_after(&patches).0);
+        let state = self.document.state();
+        self.room.refuses(wanted, beside, state, &self.limits)
+    }
+
+    /// Returns by how much the plain records grow at most with an edit of so many bytes: bytes become Base64.
+    const fn plain_growth(&self, growth: usize) -> usize {
+        match self.is_plain() {
+            true => growth.saturating_mul(4) / 3,
+            false => 0,
+        }
     }
 
     fn commit_of(&mut self, before: Clock, edit: Edit) -> Option<LocalEdit> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use driftless_document::{OpId, State, branch, mutant};
+use driftless_document::{Edit, OpId, State, branch, mutant};
 use driftless_record::{Life, PlanError, Predecessor, Push, Standing, Stored, Wrote, is_reserved};
 use driftless_wire::{
     Op, RecordKey, RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsResponse,
@@ -28,21 +28,31 @@ impl Replica {
             return self.fail(SessionError::Answer("a list came without a session token"));
         };
         if let Some(push) = self.plan_compaction(&mut session) {
-            return self.push(session, now, token, push);
+            return self.push(session, now, token, push, Vec::new(), None);
         }
-        let state = self.document.state();
+        let imported = self.import(&mut session, now);
+        let state = imported.as_ref().map(|imported| &imported.state);
+        let state = state.unwrap_or(self.document.state());
+        let plain = self.wanted_patches(state);
         let is_done = match &self.stored {
             Some(stored) => {
-                (!stored.needs_repair() || mutant!(DamageLeft)) && stored.state() == state
+                (!stored.needs_repair() || mutant!(DamageLeft))
+                    && stored.state() == state
+                    && stored
+                        .head()
+                        .is_none_or(|head| head.plain == self.is_plain())
             }
             None => state.is_blank() && self.row.lineage.is_none(),
         };
-        if is_done {
+        if is_done && plain.is_empty() {
             branch!(NothingToPush);
             return self.finish(session);
         }
-        match self.plan(&mut session) {
-            Ok(push) => self.push(session, now, token, push),
+        match self.plan(&mut session, state, &plain) {
+            Ok(push) => {
+                let edit = imported.map(|imported| imported.edit);
+                self.push(session, now, token, push, plain, edit);
+            }
             // The one way in which a plan fails today is that the state does not fit.
             Err(_) => {
                 branch!(Full);
@@ -82,13 +92,18 @@ impl Replica {
             over: Some(&stored),
         };
         let push = is_less
-            .then(|| self.plan_life(session, life, &compacted))?
+            .then(|| self.plan_life(session, life, &compacted, &[]))?
             .ok()?;
         session.compaction = Compaction::Sent(lineage);
         Some(push)
     }
 
-    fn plan(&self, session: &mut Session) -> Result<Push, PlanError> {
+    fn plan(
+        &self,
+        session: &mut Session,
+        state: &State,
+        plain: &[(RecordKey, Option<String>)],
+    ) -> Result<Push, PlanError> {
         let life = match &self.stored {
             Some(stored) => Life::Continued(stored),
             // Slots that were all removed are repaired: the same life, so that devices that know more bring it back.
@@ -104,7 +119,7 @@ impl Replica {
                 }
             }
         };
-        self.plan_life(session, life, self.document.state())
+        self.plan_life(session, life, state, plain)
     }
 
     fn plan_life(
@@ -112,6 +127,7 @@ impl Replica {
         session: &Session,
         life: Life<'_>,
         state: &State,
+        plain: &[(RecordKey, Option<String>)],
     ) -> Result<Push, PlanError> {
         let reserved = self
             .mirror
@@ -121,7 +137,7 @@ impl Replica {
         let records = reserved
             .map(|(key, record)| (key.as_str().to_owned(), bytes(&record.value)))
             .collect();
-        let (other_bytes, other_records) = self.beside();
+        let (other_bytes, other_records) = self.beside_after(plain);
         let head = self.stored.as_ref().and_then(Stored::head);
         let is_damaged = match &self.stored {
             Some(stored) => stored.needs_repair(),
@@ -132,21 +148,28 @@ impl Replica {
             other_bytes,
             other_records,
             seen: session.listed,
-            // Sticky: only whoever retires the plain records takes it back.
-            plain: head.is_some_and(|head| head.plain),
+            plain: self.is_plain(),
             mended: head.is_some_and(|head| head.mended) || is_damaged,
         };
         driftless_record::plan(life, state, &standing, &self.limits)
     }
 
-    fn push(&mut self, session: Session, now: Timestamp, token: SyncSessionToken, push: Push) {
+    fn push(
+        &mut self,
+        session: Session,
+        now: Timestamp,
+        token: SyncSessionToken,
+        push: Push,
+        plain: Vec<(RecordKey, Option<String>)>,
+        imported: Option<Edit>,
+    ) {
         let compacts = session.compaction == Compaction::Sent(push.stored.lineage());
         let empty = State::new();
         let before = self.stored.as_ref().map_or(&empty, Stored::state);
         // Whoever compacts pushes no edits.
         let pushed = match compacts {
             true => before,
-            false => self.document.state(),
+            false => push.stored.state(),
         };
         let keys = pushed.changed_keys(&pushed.diff(before));
         let counter = pushed.seen_from(self.row.actor);
@@ -160,8 +183,7 @@ impl Replica {
             branch!(PushedCreation);
         }
         match push.wrote {
-            // Only whoever retires plain records writes head alone.
-            Wrote::Head => {}
+            Wrote::Head => branch!(PushedHead),
             Wrote::Log => branch!(PushedLog),
             Wrote::Fold => branch!(PushedFold),
             Wrote::Run => branch!(PushedRun),
@@ -191,8 +213,15 @@ impl Replica {
             wrote,
             ..
         } = push;
-        let patches = patches
-            .into_iter()
+        let reserved = patches.into_iter().map(|(key, value)| {
+            let key = RecordKey::try_from(key);
+            (
+                key.expect("the keys of slots are short and not empty"),
+                value,
+            )
+        });
+        let patches = reserved
+            .chain(plain)
             .map(|(key, value)| self.patch(key, value, now))
             .collect();
         self.ask_update(
@@ -203,6 +232,7 @@ impl Replica {
                 stored,
                 wrote,
                 compacts,
+                imported,
                 keys,
             },
         );
@@ -218,8 +248,7 @@ impl Replica {
             .collect()
     }
 
-    fn patch(&self, key: String, value: Option<String>, now: Timestamp) -> RecordPatch {
-        let key = RecordKey::try_from(key).expect("the keys of slots are short and not empty");
+    fn patch(&self, key: RecordKey, value: Option<String>, now: Timestamp) -> RecordPatch {
         let op = if value.is_some() {
             Op::Replace
         } else {

@@ -74,6 +74,11 @@ impl Room {
         self.beside = bytes;
     }
 
+    /// Takes note that the plain records will grow by at most so many bytes.
+    pub(crate) const fn grow_beside(&mut self, bytes: usize) {
+        self.beside = self.beside.saturating_add(bytes);
+    }
+
     /// Measures what is taken.
     pub(crate) fn size(&self, state: &State, limits: &Limits) -> Size {
         let encoded = driftless_record::encode(&state.diff(&State::new()), &Clock::new());
@@ -89,10 +94,16 @@ impl Room {
         }
     }
 
-    /// Returns the sizes if an edit of so many bytes does not fit.
-    pub(crate) fn refuses(&mut self, bytes: usize, state: &State, limits: &Limits) -> Option<Size> {
+    /// Returns the sizes if an edit of so many bytes, with so many of plain records, does not fit.
+    pub(crate) fn refuses(
+        &mut self,
+        bytes: usize,
+        beside: usize,
+        state: &State,
+        limits: &Limits,
+    ) -> Option<Size> {
         let fits = |live: usize, inflated: usize| {
-            live.saturating_add(as_text(bytes)) <= limits.live_bytes()
+            live.saturating_add(as_text(bytes)).saturating_add(beside) <= limits.live_bytes()
                 && inflated.saturating_add(bytes) <= limits.dataset_bytes()
         };
         if fits(self.text.saturating_add(self.beside), self.inflated) {

@@ -7,6 +7,8 @@ use driftless_record::Lineage;
 use driftless_wire::SyncCount;
 use serde::{Deserialize, Serialize};
 
+use crate::plain::Plain;
+
 const VERSION: u32 = 1;
 
 /// What is remembered of one dataset.
@@ -27,6 +29,10 @@ pub(crate) struct SyncRow {
     pub(crate) listed: Vec<OpId>,
     /// The lives of the stored dataset that were deleted here and are to be deleted there: at most one of them stands.
     pub(crate) deleting: Vec<Lineage>,
+    /// Whether the dataset is kept as plain records too.
+    pub(crate) plain: Plain,
+    /// Under whose name plain records are imported, and the highest counter given out under it.
+    pub(crate) importer: Option<OpId>,
 }
 
 /// A push on its way: it may stand or not.
@@ -70,6 +76,49 @@ struct Form {
     listed: Vec<(String, u32)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deleting: Vec<String>,
+    #[serde(default, skip_serializing_if = "PlainForm::is_no")]
+    plain: PlainForm,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    importer: Option<(String, u32)>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PlainForm {
+    #[default]
+    No,
+    Wanted,
+    Yes,
+    Retiring,
+}
+
+impl PlainForm {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_no(&self) -> bool {
+        *self == Self::No
+    }
+}
+
+impl From<Plain> for PlainForm {
+    fn from(plain: Plain) -> Self {
+        match plain {
+            Plain::No => Self::No,
+            Plain::Wanted => Self::Wanted,
+            Plain::Yes => Self::Yes,
+            Plain::Retiring => Self::Retiring,
+        }
+    }
+}
+
+impl From<PlainForm> for Plain {
+    fn from(form: PlainForm) -> Self {
+        match form {
+            PlainForm::No => Self::No,
+            PlainForm::Wanted => Self::Wanted,
+            PlainForm::Yes => Self::Yes,
+            PlainForm::Retiring => Self::Retiring,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,6 +139,8 @@ impl SyncRow {
             sent: Vec::new(),
             listed: Vec::new(),
             deleting: Vec::new(),
+            plain: Plain::No,
+            importer: None,
         }
     }
 
@@ -110,6 +161,10 @@ impl SyncRow {
                 .iter()
                 .map(|lineage| hex(lineage.to_bytes()))
                 .collect(),
+            plain: self.plain.into(),
+            importer: self
+                .importer
+                .map(|id| (hex(id.actor.to_bytes()), id.counter)),
         };
         serde_json::to_vec(&form).expect("a form of texts and numbers is JSON")
     }
@@ -136,6 +191,8 @@ impl SyncRow {
                 .iter()
                 .map(lineage)
                 .collect::<Result<_, _>>()?,
+            plain: form.plain.into(),
+            importer: read_ids(form.importer.as_slice())?.pop(),
         })
     }
 
@@ -205,6 +262,8 @@ mod tests {
         }];
         row.listed = vec![OpId::new(3, Actor::derived(&[b"b"]))];
         row.deleting = row.lineage.into_iter().collect();
+        row.plain = Plain::Retiring;
+        row.importer = Some(OpId::new(4, Actor::random([9; 8])));
         assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);
     }
 

@@ -151,6 +151,10 @@ pub(crate) struct Session {
     pub(crate) token: Option<SyncSessionToken>,
     /// The DatasetSyncCount of the last whole list.
     pub(crate) listed: SyncCount,
+    /// The count up to which everything had been listed before that.
+    pub(crate) known: SyncCount,
+    /// A push was made for what a Lambda had changed: one is enough.
+    pub(crate) followed_up: bool,
     pub(crate) compaction: Compaction,
     pub(crate) summary: Summary,
 }
@@ -195,6 +199,8 @@ pub(crate) struct InFlight {
     pub(crate) wrote: Wrote,
     /// Whether it writes what was stored anew without its past.
     pub(crate) compacts: bool,
+    /// What it imports of plain records.
+    pub(crate) imported: Option<Edit>,
     /// The keys that look different then.
     pub(crate) keys: BTreeSet<String>,
 }
@@ -298,6 +304,8 @@ impl Replica {
             relists: 0,
             token: None,
             listed: SyncCount::ZERO,
+            known: SyncCount::ZERO,
+            followed_up: false,
             compaction,
             summary: Summary::default(),
         };

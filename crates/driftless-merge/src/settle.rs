@@ -3,9 +3,9 @@
 //! A Lambda may have changed what was sent, or other records [COGNITO trap 17]. The count only advances if it rose by one: a
 //! higher one means that another device's push lies between, which must still be listed [trap 2].
 
-use driftless_document::{Absorbed, Carry, Clock, State, branch, mutant};
+use driftless_document::{Absorbed, Carry, Clock, Edit, State, branch, mutant};
 use driftless_record::is_reserved;
-use driftless_wire::{RecordKey, Timestamp, UpdateRecordsResponse};
+use driftless_wire::{RecordKey, RecordPatch, Timestamp, UpdateRecordsResponse};
 
 use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
@@ -20,15 +20,23 @@ impl Replica {
         answer: UpdateRecordsResponse,
     ) {
         let patched = |key: &RecordKey| in_flight.patches.iter().find(|patch| patch.key == *key);
-        let as_sent = in_flight.patches.iter().all(|patch| {
+        let is_as_sent = |patch: &&RecordPatch| {
             let shown = answer.records.iter().find(|record| record.key == patch.key);
             shown.is_some_and(|record| record.value == patch.value)
-        });
+        };
+        let slots = |patch: &&RecordPatch| is_reserved(patch.key.as_str());
+        let mut patches = in_flight.patches.iter();
+        let as_sent = patches
+            .by_ref()
+            .filter(slots)
+            .all(|patch| is_as_sent(&patch));
+        let plain = in_flight.patches.iter().filter(|patch| !slots(patch));
+        let is_plain_changed = !plain.clone().all(|patch| is_as_sent(&patch));
         let only_sent = answer
             .records
             .iter()
             .all(|record| match patched(&record.key) {
-                Some(patch) => patch.value == record.value,
+                Some(patch) => patch.value == record.value || !is_reserved(patch.key.as_str()),
                 None => !is_reserved(record.key.as_str()),
             });
         if (!as_sent || !only_sent) && !mutant!(AnswerNotCompared) {
@@ -69,11 +77,20 @@ impl Replica {
             let compacted = in_flight.stored.state().clone();
             self.begin_compacted(&mut session, now, compacted, &mut commit)
         });
+        let imported = in_flight
+            .imported
+            .map(|edit| self.take_imported(in_flight.stored.state(), edit, &mut commit));
         self.stored = Some(in_flight.stored);
         self.listed_beyond = None;
+        self.learn_plain();
         self.keep(commit, Durability::Buffered);
-        if let Some(begun) = begun {
-            self.tell(&mut session, begun);
+        for absorbed in begun.into_iter().chain(imported) {
+            self.tell(&mut session, absorbed);
+        }
+        if is_plain_changed && !std::mem::replace(&mut session.followed_up, true) {
+            branch!(PlainChanged);
+            let since = self.row.count;
+            return self.list(session, since);
         }
         // What was not synchronized is pushed onto the compacted life, and a life that was repaired is compacted then.
         if session.compaction == Compaction::Wanted
@@ -83,6 +100,24 @@ impl Replica {
             return self.list(session, since);
         }
         self.finish(session);
+    }
+
+    /// Takes what was imported into the document, now that it stands.
+    fn take_imported(&mut self, stored: &State, edit: Edit, commit: &mut Commit) -> Absorbed {
+        branch!(PlainImportStands);
+        let clock = self.document.state().clock().clone();
+        self.pin_saved();
+        let delta = self.document.join(stored);
+        let changed = self.document.state().changed_keys(&delta);
+        let mut absorbed = Absorbed {
+            delta: Some(delta),
+            edit: Edit::default(),
+            changed,
+        };
+        self.add_to(commit, clock, &absorbed);
+        // It is no edit of this document, so it is told only to whoever keeps every edit.
+        absorbed.edit = edit;
+        absorbed
     }
 
     /// Goes on with what was compacted out of the listed state, and writes what that lacked again.

@@ -5,6 +5,9 @@ use std::fmt;
 /// What every key of a reserved record begins with; no key of a user may.
 pub const RESERVED_PREFIX: &str = "_driftless.";
 
+/// The key of the record that holds head.
+pub const HEAD_KEY: &str = "_driftless.head";
+
 /// How many log slots there are; one of them is always free for the next delta.
 pub const LOG_SLOTS: u32 = 64;
 
@@ -73,7 +76,7 @@ impl Slot {
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Head => write!(f, "{RESERVED_PREFIX}head"),
+            Self::Head => f.write_str(HEAD_KEY),
             Self::Log(slot) => write!(f, "{RESERVED_PREFIX}log.{slot}"),
             Self::Run(slot) => write!(f, "{RESERVED_PREFIX}run.{slot}"),
             Self::Base { side, part } => write!(f, "{RESERVED_PREFIX}base.{side}.{part}"),

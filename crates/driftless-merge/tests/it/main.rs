@@ -7,6 +7,7 @@
 mod chaos;
 mod compaction;
 mod life;
+mod plain;
 mod push;
 mod recovery;
 mod world;

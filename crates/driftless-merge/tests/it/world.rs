@@ -671,6 +671,32 @@ impl World {
         self.ask(Request::UpdateRecords(request)).unwrap();
     }
 
+    /// Lets a device keep the dataset as plain records too.
+    pub(crate) fn keep_plain(&mut self, device: usize) {
+        let Device { replica, disk, .. } = &mut self.devices[device];
+        disk.keep(replica.keep_plain_records().unwrap());
+    }
+
+    /// Lets a device give plain records up.
+    pub(crate) fn retire_plain(&mut self, device: usize) {
+        let Device { replica, disk, .. } = &mut self.devices[device];
+        disk.keep(replica.retire_plain_records().unwrap());
+    }
+
+    /// Returns the plain records that have a value.
+    pub(crate) fn plain(&self) -> BTreeMap<String, String> {
+        let records = self.records().into_iter();
+        let plain = records.filter(|record| !is_reserved(record.key.as_str()));
+        plain
+            .filter_map(|record| Some((record.key.as_str().to_owned(), record.value?)))
+            .collect()
+    }
+
+    /// An old client removes a record.
+    pub(crate) fn remove_plain(&mut self, key: &str) {
+        self.rewrite(|record| (record.key.as_str() == key).then_some(None));
+    }
+
     /// An old client puts a record of its own.
     pub(crate) fn put_plain(&mut self, key: &str, value: &str) {
         let list = self.whole_list();

@@ -1,0 +1,212 @@
+//! Plain records: what old clients, consoles and Lambdas read and write beside the state.
+//!
+//! In a *plain* dataset every root key that has a text also stands as a record of its own, written in the same push as the
+//! state. A dataset is plain if it was found with such records and without a state, or if the app asks for it; head says so
+//! to all devices.
+//!
+//! A record is **foreign** if its count is above head's `seen` and its text is not what the stored state shows. It becomes an
+//! edit upon the stored state, which lives in the session only: it enters the document when its push is known to stand, so
+//! that no edit is imported twice. A text that differs at a lower count is a push of ours that came in part, and is written
+//! again. Who imports has a name of its own, since a push that lost leaves ids that are never given out again.
+
+use driftless_document::{Document, Edit, OpId, State, branch, mutant};
+use driftless_record::{HEAD_KEY, Stored, is_reserved, scalar_of, text_of};
+use driftless_wire::{RecordKey, SyncCount, Timestamp};
+
+use crate::commit::{Commit, MirroredRecord};
+use crate::replica::{Replica, base_name};
+use crate::session::Session;
+
+/// Whether a dataset is kept as plain records too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// It is not.
+    #[default]
+    No,
+    /// It shall be, and head does not say so yet.
+    Wanted,
+    /// Head says that it is.
+    Yes,
+    /// It shall not be any more: first head says so, then the records go.
+    Retiring,
+}
+
+/// What a session imports, and the state that it pushes with it.
+#[derive(Debug)]
+pub(crate) struct Imported {
+    pub(crate) state: State,
+    pub(crate) edit: Edit,
+}
+
+impl Replica {
+    /// Tells whether each text of a root key also stands as a plain record, or will after the next session.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        matches!(self.row.plain, Plain::Wanted | Plain::Yes)
+    }
+
+    /// Lets the next session write plain records too; `None` if it does already.
+    #[must_use]
+    pub fn keep_plain_records(&mut self) -> Option<Commit> {
+        (!self.is_plain()).then(|| self.set_plain(Plain::Wanted))
+    }
+
+    /// Lets the next session say that there are no plain records any more, and the one after it remove them; `None` if there
+    /// are none.
+    #[must_use]
+    pub fn retire_plain_records(&mut self) -> Option<Commit> {
+        self.is_plain().then(|| self.set_plain(Plain::Retiring))
+    }
+
+    fn set_plain(&mut self, plain: Plain) -> Commit {
+        self.row.plain = plain;
+        let mut commit = Commit::new(self.key.clone());
+        commit.sync = Some(self.row.encode());
+        self.is_new = false;
+        commit
+    }
+
+    /// Takes note of what was listed: head's word, or records of old clients where nothing else stands.
+    pub(crate) fn learn_plain(&mut self) {
+        let head = self.stored.as_ref().and_then(Stored::head);
+        let is_found = self.stored.is_none() && self.row.lineage.is_none();
+        self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
+            (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
+            (Plain::Yes, Some(false)) => Plain::No,
+            (Plain::Retiring, Some(false)) if self.plain_patches(&State::new()).is_empty() => {
+                Plain::No
+            }
+            (Plain::No, None) if is_found && self.plain_records().any(has_value) => {
+                branch!(PlainFound);
+                Plain::Wanted
+            }
+            (plain, _) => plain,
+        };
+    }
+
+    /// Returns the records that are not reserved, tombstones too.
+    pub(crate) fn plain_records(&self) -> impl Iterator<Item = (&RecordKey, &MirroredRecord)> {
+        let records = self.mirror.iter();
+        records.filter(|(key, _)| !is_reserved(key.as_str()))
+    }
+
+    /// Makes edits of what foreign hands wrote, upon the stored state, and joins the document with that.
+    pub(crate) fn import(&mut self, session: &mut Session, now: Timestamp) -> Option<Imported> {
+        if !self.is_plain() {
+            return None;
+        }
+        let shown = match &self.stored {
+            Some(stored) => stored.state().clone(),
+            None => self.listed().clone(),
+        };
+        let foreign = self.foreign(session, &shown);
+        if foreign.is_empty() {
+            return None;
+        }
+        branch!(PlainImported);
+        let importer = self.row.importer;
+        let importer = importer.unwrap_or_else(|| OpId::new(0, session.actor()));
+        let name = base_name(self.key.name().as_str());
+        let mut document = Document::from_state(name, importer.actor, shown.having_seen(importer));
+        let mut edit = Edit::default();
+        for (key, text) in foreign {
+            let time = now.as_millis();
+            let made = document.import(key.as_str(), text.as_deref(), scalar_of, time);
+            // What no dataset can have as a key stays a record.
+            edit.append(made.unwrap_or_default());
+        }
+        let given = document.state().seen_from(importer.actor);
+        self.row.importer = Some(OpId::new(given, importer.actor));
+        let state = document.state().join(self.document.state());
+        (!edit.is_empty()).then_some(Imported { state, edit })
+    }
+
+    /// Returns what foreign hands wrote, upon what they were shown.
+    fn foreign(&self, session: &Session, shown: &State) -> Vec<(RecordKey, Option<String>)> {
+        let head = self.stored.as_ref().and_then(Stored::head);
+        let seen = match head {
+            Some(head) => Some(head.seen),
+            // Without head it is what this device had listed before.
+            None => self.row.lineage.map(|_| session.known),
+        };
+        // Where the state is ahead of head, what was written with head is what lags.
+        let is_ahead = self.stored.as_ref().is_some_and(Stored::needs_repair);
+        let seen = seen.max(self.head_count().filter(|_| is_ahead && seen.is_some()));
+        let is_later =
+            |count: SyncCount| seen.is_none_or(|seen| count > seen) || mutant!(PlainAlwaysForeign);
+        let is_foreign = |(key, record): &(&RecordKey, &MirroredRecord)| {
+            is_later(record.sync_count) && record.value != text_at(shown, key)
+        };
+        let foreign = self.plain_records().filter(is_foreign);
+        let foreign = foreign.map(|(key, record)| (key.clone(), record.value.clone()));
+        match mutant!(PlainNotImported) {
+            true => Vec::new(),
+            false => foreign.collect(),
+        }
+    }
+
+    /// Returns the count of the record that holds head.
+    fn head_count(&self) -> Option<SyncCount> {
+        let mut records = self.mirror.iter();
+        let head = records.find(|(key, _)| key.as_str() == HEAD_KEY);
+        head.map(|(_, record)| record.sync_count)
+    }
+
+    /// Returns the plain records that must be written so that they show this state; `None` removes one.
+    pub(crate) fn plain_patches(&self, state: &State) -> Vec<(RecordKey, Option<String>)> {
+        let shown = state.keys().filter_map(|key| {
+            let text = text_of(&state.get(key)?)?;
+            Some((RecordKey::try_from(key.to_owned()).ok()?, Some(text)))
+        });
+        let stands = |key: &RecordKey| {
+            self.mirror
+                .get(key)
+                .and_then(|record| record.value.as_ref())
+        };
+        let changed = shown.filter(|(key, text)| stands(key) != text.as_ref());
+        let gone = self.plain_records().filter(|record| has_value(*record));
+        let gone =
+            gone.filter(|(key, _)| Document::is_key(key.as_str()) && text_at(state, key).is_none());
+        let gone = gone.map(|(key, _)| (key.clone(), None));
+        changed.chain(gone).collect()
+    }
+
+    /// Returns the plain records that a push of this state must write.
+    pub(crate) fn wanted_patches(&self, state: &State) -> Vec<(RecordKey, Option<String>)> {
+        let head = self.stored.as_ref().and_then(Stored::head);
+        match self.row.plain {
+            Plain::No => Vec::new(),
+            Plain::Wanted | Plain::Yes => self.plain_patches(state),
+            // Other devices must have seen head's word first.
+            Plain::Retiring if head.is_some_and(|head| !head.plain) => {
+                branch!(PlainRetired);
+                self.plain_patches(&State::new())
+            }
+            Plain::Retiring => Vec::new(),
+        }
+    }
+
+    /// Returns the bytes and the number of the plain records, tombstones included, after these were written.
+    pub(crate) fn beside_after(&self, patches: &[(RecordKey, Option<String>)]) -> (usize, usize) {
+        let (mut bytes, mut records) = self.beside();
+        for (key, text) in patches {
+            bytes += text.as_ref().map_or(0, String::len);
+            match self.mirror.get(key) {
+                Some(record) => bytes -= record.value.as_ref().map_or(0, String::len),
+                None => {
+                    bytes += key.as_str().len();
+                    records += 1;
+                }
+            }
+        }
+        (bytes, records)
+    }
+}
+
+fn text_at(state: &State, key: &RecordKey) -> Option<String> {
+    text_of(&state.get(key.as_str())?)
+}
+
+const fn has_value((_, record): (&RecordKey, &MirroredRecord)) -> bool {
+    record.value.is_some()
+}

@@ -1,0 +1,307 @@
+//! Old clients, consoles and Lambdas beside devices: what they wrote is found, read, written and given up.
+
+use driftless_document::{Scalar, Value};
+use driftless_merge::Operation;
+
+use crate::world::{Fault, World};
+
+/// Two devices that keep plain records, with a number, a counter and a text.
+fn two() -> World {
+    let mut world = World::new(2);
+    world.keep_plain(0);
+    world.put(0, "number", 1);
+    world.increment(0, "count", 5);
+    world.write(0, "text", "begin end");
+    world.sync(0);
+    world.sync(1);
+    world
+}
+
+fn value(world: &World, key: &str) -> Option<Value> {
+    world.state(0).get(key)
+}
+
+/// All come to rest, and the records show what the devices show.
+#[track_caller]
+fn check(world: &mut World, records: &[(&str, &str)]) {
+    world.settle();
+    let plain = world.plain();
+    let plain: Vec<(&str, &str)> = plain
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(plain, records);
+    for device in 0..world.devices.len() {
+        assert!(world.devices[device].replica.is_plain());
+    }
+}
+
+#[test]
+fn records_of_old_clients_become_keys_and_stay_records() {
+    let mut world = World::new(2);
+    world.put_plain("name", "Ada");
+    world.put_plain("level", "7");
+    world.put(1, "mine", true);
+    assert_eq!(world.sync(0), 2);
+    let changed = &world.summary(0).changed_here;
+    assert_eq!(changed.iter().collect::<Vec<_>>(), ["level", "name"]);
+    check(
+        &mut world,
+        &[("level", "7"), ("mine", "true"), ("name", "Ada")],
+    );
+    assert_eq!(value(&world, "level"), Some(Value::from("7")));
+}
+
+#[test]
+fn two_devices_that_find_them_at_once_import_them_once() {
+    let mut world = World::new(2);
+    world.put_plain("name", "Ada");
+    world.begin(0);
+    world.begin(1);
+    world.answer(0, Fault::Nothing);
+    world.answer(1, Fault::Nothing);
+    world.finish(0);
+    world.finish(1);
+    check(&mut world, &[("name", "Ada")]);
+    assert_eq!(world.state(1).conflicts("name").len(), 1);
+}
+
+#[test]
+fn whatever_has_a_text_has_a_record() {
+    let mut world = two();
+    world.put(1, "null", Scalar::Null);
+    let list = Operation::PutAt("list".into(), Value::list([1, 2]));
+    world.edit(1, list);
+    world.remove(1, "number");
+    world.sync(1);
+    check(&mut world, &[("count", "5"), ("text", "begin end")]);
+    assert_eq!(world.sync(0), 1);
+}
+
+#[test]
+fn what_an_old_client_writes_keeps_its_type() {
+    let mut world = two();
+    world.put_plain("number", "2");
+    world.put_plain("text", "begin the end");
+    world.put_plain("new", "");
+    assert_eq!(world.sync(0), 2);
+    check(
+        &mut world,
+        &[
+            ("count", "5"),
+            ("new", ""),
+            ("number", "2"),
+            ("text", "begin the end"),
+        ],
+    );
+    assert_eq!(value(&world, "number"), Some(Value::from(2)));
+    assert_eq!(value(&world, "text"), Some(Value::text("begin the end")));
+    assert_eq!(value(&world, "new"), Some(Value::from("")));
+}
+
+#[test]
+fn what_an_old_client_adds_to_a_counter_and_types_into_a_text_merges_with_edits_of_devices() {
+    let mut world = two();
+    world.put_plain("count", "8");
+    world.put_plain("text", "begin the end");
+    world.increment(1, "count", 10);
+    world.write(1, "text", "> ");
+    world.increment(0, "count", 100);
+    world.sync(1);
+    check(
+        &mut world,
+        &[
+            ("count", "118"),
+            ("number", "1"),
+            ("text", "> begin the end"),
+        ],
+    );
+}
+
+#[test]
+fn old_clients_put_and_a_devices_put_are_a_conflict() {
+    let mut world = two();
+    world.put_plain("number", "2");
+    world.put(1, "number", 3);
+    world.sync(1);
+    world.settle();
+    assert_eq!(world.state(0).conflicts("number").len(), 2);
+    let winner = value(&world, "number").unwrap().as_i64().unwrap();
+    assert_eq!(world.plain()["number"], winner.to_string());
+    // Whoever writes next ends it.
+    world.put_plain("number", "9");
+    world.sync(0);
+    world.settle();
+    assert_eq!(value(&world, "number"), Some(Value::from(9)));
+    assert_eq!(world.state(0).conflicts("number").len(), 2);
+}
+
+#[test]
+fn what_an_old_client_removes_is_removed() {
+    let mut world = two();
+    world.remove_plain("number");
+    world.remove_plain("text");
+    world.put(1, "other", 1);
+    world.sync(1);
+    check(&mut world, &[("count", "5"), ("other", "1")]);
+    assert_eq!(value(&world, "text"), None);
+}
+
+#[test]
+fn what_comes_between_a_list_and_a_push_is_imported_once() {
+    let mut world = two();
+    world.put_plain("count", "6");
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.put_plain("count", "7");
+    world.finish(0);
+    check(
+        &mut world,
+        &[("count", "7"), ("number", "1"), ("text", "begin end")],
+    );
+}
+
+#[test]
+fn import_whose_answer_is_lost_is_made_once() {
+    for fault in [Fault::LostAfter, Fault::LostBefore] {
+        let mut world = two();
+        world.put_plain("count", "8");
+        world.increment(0, "count", 1);
+        world.begin(0);
+        world.answer(0, Fault::Nothing);
+        world.answer(0, fault);
+        world.increment(0, "count", 1);
+        world.finish(0);
+        check(
+            &mut world,
+            &[("count", "10"), ("number", "1"), ("text", "begin end")],
+        );
+    }
+}
+
+#[test]
+fn crash_while_importing_loses_and_doubles_nothing() {
+    for at in 0..2 {
+        for commits in 0..3 {
+            let mut world = two();
+            world.put_plain("count", "8");
+            world.increment(0, "count", 1);
+            world.begin(0);
+            (0..at).for_each(|_| _ = world.answer(0, Fault::Nothing));
+            world.answer_and_crash(0, Fault::Nothing, commits);
+            world.restart(0);
+            world.increment(0, "count", 1);
+            check(
+                &mut world,
+                &[("count", "10"), ("number", "1"), ("text", "begin end")],
+            );
+        }
+    }
+}
+
+#[test]
+fn equal_text_is_no_change() {
+    let mut world = two();
+    world.put_plain("number", "2");
+    world.put_plain("number", "1");
+    assert_eq!(world.sync(0), 1);
+    check(
+        &mut world,
+        &[("count", "5"), ("number", "1"), ("text", "begin end")],
+    );
+}
+
+#[test]
+fn lambda_that_changes_a_plain_record_is_followed_once() {
+    let mut world = two();
+    world.put(0, "z", "mine");
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    // It spoils the last patch, which is the plain record.
+    world.answer(0, Fault::Lambda);
+    world.finish(0);
+    assert_eq!(world.devices[0].requests, 4);
+    check(
+        &mut world,
+        &[
+            ("count", "5"),
+            ("number", "1"),
+            ("text", "begin end"),
+            ("z", "spoilt"),
+        ],
+    );
+}
+
+#[test]
+fn old_client_that_clears_everything_removes_the_keys_and_not_the_life() {
+    let mut world = two();
+    let life = world.devices[0].replica.lineage();
+    world.rewrite(|record| record.value.is_some().then_some(None));
+    world.put(1, "mine", 1);
+    world.sync(1);
+    check(&mut world, &[("mine", "1")]);
+    assert_eq!(world.devices[0].replica.lineage(), life);
+}
+
+#[test]
+fn torn_push_is_no_edit_of_an_old_client() {
+    for bits in 0..=255 {
+        let mut world = two();
+        world.put(0, "number", 2);
+        world.increment(0, "count", 1);
+        world.write(0, "text", "> ");
+        world.begin(0);
+        world.answer(0, Fault::Nothing);
+        world.answer(0, Fault::Torn(bits));
+        world.finish(0);
+        world.settle();
+        assert_eq!(value(&world, "number"), Some(Value::from(2)), "{bits}");
+        assert_eq!(world.plain()["number"], "2");
+    }
+}
+
+#[test]
+fn records_that_are_given_up_are_removed_once_others_know() {
+    let mut world = two();
+    world.retire_plain(0);
+    assert_eq!(world.sync(0), 2);
+    assert_eq!(world.plain().len(), 3);
+    world.sync(1);
+    assert!(!world.devices[1].replica.is_plain());
+    assert_eq!(world.sync(0), 2);
+    assert_eq!(world.plain().len(), 0);
+    world.put(1, "number", 2);
+    world.sync(1);
+    world.settle();
+    assert_eq!(world.plain().len(), 0);
+    assert_eq!(world.state(0).keys().count(), 3);
+    // What an old client writes then is left alone.
+    world.put_plain("number", "7");
+    world.settle();
+    assert_eq!(value(&world, "number"), Some(Value::from(2)));
+    assert_eq!(world.plain()["number"], "7");
+}
+
+#[test]
+fn what_no_dataset_can_have_as_a_key_stays_a_record() {
+    let mut world = World::new(1);
+    let long = "k".repeat(200);
+    world.put_plain(&long, "1");
+    world.put_plain("short", "2");
+    assert_eq!(world.sync(0), 2);
+    check(&mut world, &[(&long, "1"), ("short", "2")]);
+    assert_eq!(world.sync(0), 1);
+    assert_eq!(world.state(0).keys().collect::<Vec<_>>(), ["short"]);
+}
+
+#[test]
+fn dataset_that_is_not_plain_leaves_records_alone() {
+    let mut world = World::new(2);
+    world.put(0, "number", 1);
+    world.sync(0);
+    world.put_plain("number", "2");
+    world.sync(1);
+    world.settle();
+    assert_eq!(value(&world, "number"), Some(Value::from(1)));
+    assert_eq!(world.plain()["number"], "2");
+}
