@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use driftless_document::{Conflict, Document, Path, Scalar, State, Value};
-use driftless_merge::{Operation, Size};
+use driftless_merge::{Operation, Replica, Size};
 use driftless_wire::DatasetName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -369,6 +369,41 @@ impl Dataset {
     #[must_use]
     pub fn size(&self) -> Size {
         self.slot.lock().replica.size()
+    }
+
+    /// Tells whether the dataset is kept as plain records too, for old clients of Cognito Sync.
+    ///
+    /// It is so if it was found with such records, or if a device [asked for it](Self::keep_plain_records).
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.slot.lock().replica.is_plain()
+    }
+
+    /// Keeps the dataset as plain records too, from the next [`synchronize`](Self::synchronize) on and on all devices: what
+    /// old clients write comes here, what is written here they see.
+    ///
+    /// Every scalar, counter and text at a key of the dataset gets a record with its text; lists, maps and sets have none. That
+    /// takes about twice the bytes. Tells whether it was not so before.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`] if that cannot be kept.
+    pub fn keep_plain_records(&self) -> Result<bool, PutError> {
+        let keep = |replica: &mut Replica| replica.keep_plain_records();
+        self.slot.set(&self.shared, keep)
+    }
+
+    /// Gives the plain records up: the next [`synchronize`](Self::synchronize) tells the other devices, the one after it removes
+    /// the records.
+    ///
+    /// Old clients see the removals, and what they write later is left alone. Tells whether there were any.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`] if that cannot be kept.
+    pub fn retire_plain_records(&self) -> Result<bool, PutError> {
+        let retire = |replica: &mut Replica| replica.retire_plain_records();
+        self.slot.set(&self.shared, retire)
     }
 
     /// Deletes the dataset: here at once, at the service by the next

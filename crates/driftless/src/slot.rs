@@ -157,6 +157,20 @@ impl Slot {
         Ok(())
     }
 
+    /// Makes a change of the replica that is no edit durable; tells whether there was one.
+    pub(crate) fn set(
+        &self,
+        shared: &Shared,
+        change: impl FnOnce(&mut Replica) -> Option<Commit>,
+    ) -> Result<bool, PutError> {
+        let mut inner = self.writable()?;
+        let Some(commit) = change(&mut inner.replica) else {
+            return Ok(false);
+        };
+        inner.keep(shared, commit).map_err(PutError::Store)?;
+        Ok(true)
+    }
+
     /// Replaces a log that has grown long by a snapshot, on a thread of its own.
     ///
     /// If that fails the log stays long, and the next edit or session tries again.
