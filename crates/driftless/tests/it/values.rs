@@ -115,9 +115,9 @@ fn value_that_does_not_fit_is_refused_and_a_small_change_of_a_large_one_is_not()
     let fake = Fake::new();
     let client = fake.device();
     let notes = client.dataset("notes").unwrap();
-    // Nothing that deflates: 0.3 MB as text.
+    // Half of a dataset, of nothing that deflates.
     let texts = |seed: u32| {
-        (0..4_000).map(move |n| blake3::hash(&[seed, n].map(u32::to_be_bytes).concat()).to_string())
+        (0..6_000).map(move |n| blake3::hash(&[seed, n].map(u32::to_be_bytes).concat()).to_string())
     };
     notes.put("large", Value::list(texts(0))).unwrap();
     let before = notes.state();
