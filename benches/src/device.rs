@@ -136,10 +136,10 @@ impl Device {
 
     /// Inserts characters into the text "text", and returns how long that took.
     pub fn splice(&mut self, at: usize, characters: &str, durability: Durability) -> Duration {
-        let (key, insert) = ("text".to_owned(), characters.to_owned());
+        let (path, insert) = ("text".into(), characters.to_owned());
         self.edit(
             Operation::SpliceText {
-                key,
+                path,
                 at,
                 delete: 0,
                 insert,
