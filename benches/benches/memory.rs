@@ -36,7 +36,7 @@ fn main() {
     let client = open();
     report.note("an open store: held", Figure::Bytes(held()));
     let dataset = client.dataset("notes").expect("the dataset is whole");
-    assert!(dataset.get(&key(keys / 2)).is_some(), "the value is there");
+    assert!(dataset.get(key(keys / 2)).is_some(), "the value is there");
     let bar = Figure::Bytes(16_000_000);
     report.bar(
         format!("full dataset of {keys} keys, read only: held"),

@@ -40,7 +40,7 @@ fn open(mode: Mode, synchronized: bool, report: &mut Report) {
             })
         });
         let (opened, dataset) = timed(|| client.dataset("notes").expect("the dataset is whole"));
-        let (get, value) = timed(|| dataset.get(&driftless_benches::key(keys / 2)));
+        let (get, value) = timed(|| dataset.get(driftless_benches::key(keys / 2)));
         assert!(value.is_some(), "the value is there");
         stores.push(store);
         datasets.push(opened);

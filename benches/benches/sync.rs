@@ -46,7 +46,7 @@ fn steady(mode: Mode, world: &Loopback, a: &Dataset, b: &Dataset, report: &mut R
     let mut sums = [(); 3].map(|()| Sum::default());
     for _ in 0..mode.times(5, 1_000) {
         let value = small_value(&mut random);
-        a.put(&key(random.below(1_000)), value)
+        a.put(key(random.below(1_000)), value)
             .expect("a small value fits");
         sums[0].add(timed(|| synchronize(world, a)));
         sums[1].add(timed(|| synchronize(world, b)));

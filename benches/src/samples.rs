@@ -69,7 +69,7 @@ pub fn fill(dataset: &Dataset) -> usize {
         .find(|part| !put(100 * (part - 1), 100 * part))
         .map_or(0, |part| 100 * (part - 1));
     dataset
-        .remove(&key(0))
+        .remove(key(0))
         .expect("a removal is always accepted");
     keys
 }

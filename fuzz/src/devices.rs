@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use driftless_document::{Actor, Edit, Reference, Scalar, State, Value};
+use driftless_document::{Actor, Edit, Reference, Scalar, State, Value, path};
 use driftless_merge::{
     Commit, DatasetKey, Failure, Input, LocalEdit, Operation, Output, Owner, Recovered, Replica,
 };
@@ -17,6 +17,9 @@ use driftless_wire::{ErrorCode, Request, Response, Timestamp};
 use crate::input::Input as Choices;
 
 const DEVICES: usize = 3;
+
+/// How many things a device can do.
+const ACTIONS: usize = 19;
 
 /// More choices than a history needs to go through everything say nothing new, and take their time.
 const MAX_STEPS: usize = 300;
@@ -32,7 +35,7 @@ const TEXTS: [&str; 8] = ["", "a", "bc", "é", "😀", "def", "\n", "ghijklmn"];
 /// Plays a history of three devices.
 ///
 /// ```text
-/// step      u8: device by the remainder of 3, what it does by the quotient's remainder of 16; its arguments follow
+/// step      u8: device by the remainder of 3, what it does by the quotient's remainder of 19; its arguments follow
 /// ```
 pub fn devices(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
@@ -42,7 +45,7 @@ pub fn devices(bytes: &[u8]) {
             break;
         }
         let choice = usize::from(choices.byte());
-        world.step(choice % DEVICES, choice / DEVICES % 16, &mut choices);
+        world.step(choice % DEVICES, choice / DEVICES % ACTIONS, &mut choices);
     }
     world.settle();
     for device in 0..DEVICES {
@@ -150,11 +153,28 @@ impl World {
                 usize::from(choices.byte() % 2),
             ),
             14 => self.edit_in_vain(device),
-            _ => match choices.byte() % 3 {
+            15 => match choices.byte() % 3 {
                 0 => self.restart(device),
                 1 => self.abandon(device),
                 _ => self.fold(device),
             },
+            16 => self.edit_list(device, choices),
+            17 => {
+                let (key, value) = (choices.byte() % 3, i64::from(choices.byte()));
+                let path = path!["map", format!("in{}", key % 2), format!("key{key}")];
+                self.edit(device, Operation::PutAt(path, value.into()));
+            }
+            _ => {
+                let (member, path) = (choices.byte(), path!["map", "set"]);
+                let scalar = Scalar::from(i64::from(member % 4));
+                self.edit(
+                    device,
+                    match member % 8 {
+                        0..4 => Operation::Add(path, scalar),
+                        _ => Operation::Discard(path, scalar),
+                    },
+                );
+            }
         }
     }
 
@@ -199,6 +219,27 @@ impl World {
                 insert,
             },
         );
+    }
+
+    /// Changes a list that all devices change: of maps, of which each has a counter.
+    fn edit_list(&mut self, device: usize, choices: &mut Choices<'_>) {
+        let path = path!["list"];
+        let len = match self.state(device).get("list") {
+            Some(Value::List(values)) => values.len(),
+            _ => 0,
+        };
+        let at = usize::from(choices.byte()) % (len + 1);
+        let operation = match choices.byte() % 4 {
+            0 if at < len => Operation::Remove(path.index(at)),
+            1 if at < len => Operation::Increment(path.index(at).key("n"), 1),
+            2 if at < len => Operation::PutAt(path.index(at).key("done"), true.into()),
+            _ => {
+                let values = vec![Value::map([("n", Value::Counter(1))]), 7.into()];
+                let at = Some(at);
+                Operation::Insert { path, at, values }
+            }
+        };
+        self.edit(device, operation);
     }
 
     /// Makes a delta that may be too long for a log: its values do not deflate.

@@ -344,6 +344,9 @@ fn seeds_of_devices_are_what_they_say() {
     const ANSWER_AND_CRASH: u8 = 13;
     const EDIT_IN_VAIN: u8 = 14;
     const RESTART_OR_FOLD: u8 = 15;
+    const LIST: u8 = 16;
+    const MAP: u8 = 17;
+    const SET: u8 = 18;
     const RESTART: u8 = 0;
     const FOLD: u8 = 2;
     const WELL: u8 = 0;
@@ -397,6 +400,25 @@ fn seeds_of_devices_are_what_they_say() {
             (0, SYNC, &[]),
             (1, SYNC, &[]),
             (2, SYNC, &[]),
+        ],
+    );
+    seed(
+        "lists-maps-and-sets",
+        &[
+            (0, LIST, &[0, 3]),
+            (1, LIST, &[0, 3]),
+            (0, MAP, &[0, 5]),
+            (1, MAP, &[2, 6]),
+            (0, SET, &[1]),
+            (2, SET, &[2]),
+            (0, SYNC, &[]),
+            (1, SYNC, &[]),
+            (1, LIST, &[0, 1]),
+            (0, LIST, &[2, 0]),
+            (0, SET, &[5]),
+            (1, SYNC, &[]),
+            (2, SYNC, &[]),
+            (2, LIST, &[0, 2]),
         ],
     );
     seed(

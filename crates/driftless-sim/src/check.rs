@@ -16,7 +16,7 @@ pub enum Check {
     NoEditIsLost,
     /// 4: what a device had before a call that ended well is at the service after it.
     SyncedIsStored,
-    /// Devices that create a counter or text of one name have one, not several.
+    /// Devices that create a counter, text, list, map or set of one name have one, not several.
     CreationsMeet,
     /// What a device remembers of the service's records is what stands there.
     MirrorsAgree,

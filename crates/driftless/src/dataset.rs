@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use driftless_document::{Conflict, Document, Path, Scalar, State, Value};
+use driftless_document::{Actor, Conflict, Document, Path, Scalar, State, Value};
 use driftless_merge::{Operation, Replica, Size};
 use driftless_wire::DatasetName;
 use serde::Serialize;
@@ -129,6 +129,15 @@ impl Dataset {
     pub fn conflicts(&self, path: impl Into<Path>) -> Vec<Conflict> {
         let path = path.into();
         self.read(|document| document.state().conflicts_at(&path))
+    }
+
+    /// Returns who writes the edits made here, as [`Conflict::author`] tells it on every device.
+    ///
+    /// A dataset that begins anew, and a store that turns out to be a copy, get another author; what
+    /// was written before keeps the old one.
+    #[must_use]
+    pub fn author(&self) -> Actor {
+        self.read(Document::actor)
     }
 
     /// Returns a copy of the state, for tools and tests that compare devices.

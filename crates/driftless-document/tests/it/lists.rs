@@ -122,6 +122,22 @@ fn list_put_as_a_whole_keeps_what_is_equal() {
 }
 
 #[test]
+fn elements_that_move_in_a_whole_list_are_found_again() {
+    let (mut one, mut two) = pair(|one| push(one, &["a", "b", "c", "d"]));
+    put(
+        &mut one,
+        &"todo".into(),
+        Value::list(["new", "a", "b", "c", "d"]),
+    );
+    put(&mut two, &path!["todo", 2], "put");
+    meet(&mut one, &mut two);
+    assert_eq!(
+        shown(&one),
+        Some(Value::list(["new", "a", "b", "put", "d"]))
+    );
+}
+
+#[test]
 fn put_of_what_stands_there_writes_nothing() {
     let mut one = device(1);
     let value = Value::list([

@@ -93,6 +93,22 @@ async fn edits_inside_of_an_element_merge_and_are_told_at_its_root_key() {
     assert_eq!(two.b.get("todo"), Some(Value::list::<Value>([])));
 }
 
+#[tokio::test]
+async fn conflict_tells_who_wrote_each_value_and_when() {
+    let two = Two::new();
+    two.a.put("theme", "dark").unwrap();
+    two.b.put("theme", "light").unwrap();
+    two.meet().await;
+    let conflicts = two.a.conflicts("theme");
+    let told = |of: &Dataset| {
+        let mut all = conflicts.iter();
+        all.find(|found| found.author() == of.author()).unwrap()
+    };
+    assert_eq!(told(&two.a).value, "dark".into());
+    assert_eq!(told(&two.b).value, "light".into());
+    assert!(conflicts.iter().all(|found| found.time.is_some()));
+}
+
 #[test]
 fn transaction_sees_what_it_made_and_is_taken_back_as_a_whole() {
     let client = Fake::new().device();
@@ -115,9 +131,9 @@ fn value_that_does_not_fit_is_refused_and_a_small_change_of_a_large_one_is_not()
     let fake = Fake::new();
     let client = fake.device();
     let notes = client.dataset("notes").unwrap();
-    // Nothing that deflates: 0.3 MB as text.
+    // Half of a dataset, of nothing that deflates.
     let texts = |seed: u32| {
-        (0..4_000).map(move |n| blake3::hash(&[seed, n].map(u32::to_be_bytes).concat()).to_string())
+        (0..6_000).map(move |n| blake3::hash(&[seed, n].map(u32::to_be_bytes).concat()).to_string())
     };
     notes.put("large", Value::list(texts(0))).unwrap();
     let before = notes.state();
