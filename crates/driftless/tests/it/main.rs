@@ -12,6 +12,7 @@ mod edits;
 mod fake;
 mod logs;
 mod model;
+mod old_client;
 mod policies;
 mod requests;
 mod service;
