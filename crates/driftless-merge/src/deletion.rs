@@ -8,6 +8,7 @@ use driftless_document::{Actor, branch};
 use driftless_record::Stored;
 
 use crate::commit::{Commit, Durability, Snapshot};
+use crate::plain::Plain;
 use crate::replica::Replica;
 use crate::session::{Failure, Session, SessionError};
 
@@ -23,8 +24,13 @@ impl Replica {
         deleting.extend(self.row.sent.iter().map(|sent| sent.lineage));
         deleting.sort_unstable();
         deleting.dedup();
+        let is_plain = self.is_plain();
         self.start_anew(actor);
         self.row.deleting = deleting;
+        // What the app asked for holds for the next life too.
+        if is_plain {
+            self.row.plain = Plain::Wanted;
+        }
         let mut commit = Commit::new(self.key.clone());
         commit.snapshot = Some(Snapshot {
             document: None,

@@ -7,9 +7,9 @@
 //! A record is **foreign** if its count is above head's `seen` and its text is not what the stored state shows. It becomes an
 //! edit upon the stored state, which lives in the session only: it enters the document when its push is known to stand, so
 //! that no edit is imported twice. A text that differs at a lower count is a push of ours that came in part, and is written
-//! again. Who imports has a name of its own, since a push that lost leaves ids that are never given out again.
+//! again, unless the state lacks pushes that head speaks of: then it is all that is left of one. Who imports has a name of its own, since a push that lost leaves ids that are never given out again.
 
-use driftless_document::{Document, Edit, OpId, State, branch, mutant};
+use driftless_document::{Document, Edit, OpId, State, Value, branch, mutant};
 use driftless_record::{HEAD_KEY, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
 
@@ -95,16 +95,25 @@ impl Replica {
         if !self.is_plain() {
             return None;
         }
-        let shown = match &self.stored {
-            Some(stored) => stored.state().clone(),
-            None => self.listed().clone(),
+        let lacks_pushes = self.stored.as_ref().is_some_and(Stored::lacks_pushes);
+        let (shown, foreign) = if lacks_pushes {
+            (self.document.state().clone(), self.left_of_pushes())
+        } else {
+            let shown = match &self.stored {
+                Some(stored) => stored.state().clone(),
+                None => self.listed().clone(),
+            };
+            let foreign = self.foreign(session, &shown);
+            (shown, foreign)
         };
-        let foreign = self.foreign(session, &shown);
         if foreign.is_empty() {
             return None;
         }
         branch!(PlainImported);
-        let importer = self.row.importer;
+        // What is stored may have lost what was imported before: an id above would claim that it was removed.
+        let local = self.document.state();
+        let is_whole = |id: &OpId| local.seen_from(id.actor) <= shown.seen_from(id.actor);
+        let importer = self.row.importer.filter(is_whole);
         let importer = importer.unwrap_or_else(|| OpId::new(0, session.actor()));
         let name = base_name(self.key.name().as_str());
         let mut document = Document::from_state(name, importer.actor, shown.having_seen(importer));
@@ -121,17 +130,38 @@ impl Replica {
         (!edit.is_empty()).then_some(Imported { state, edit })
     }
 
+    /// Returns what is left of pushes that were damaged or came in part: records of which nobody here knows better.
+    ///
+    /// A counter's record is not among them: whoever counted comes back with its increments.
+    fn left_of_pushes(&self) -> Vec<(RecordKey, Option<String>)> {
+        let state = self.document.state();
+        let is_left = |(key, record): &(&RecordKey, &MirroredRecord)| {
+            let text = text_at(state, key);
+            let is_edited_here = text != text_at(self.listed(), key);
+            let is_counter = matches!(state.get(key.as_str()), Some(Value::Counter(_)));
+            record.value.is_some() && record.value != text && !is_edited_here && !is_counter
+        };
+        let left = self.plain_records().filter(is_left);
+        left.map(|(key, record)| (key.clone(), record.value.clone()))
+            .collect()
+    }
+
     /// Returns what foreign hands wrote, upon what they were shown.
     fn foreign(&self, session: &Session, shown: &State) -> Vec<(RecordKey, Option<String>)> {
         let head = self.stored.as_ref().and_then(Stored::head);
         let seen = match head {
+            // What stood there before the dataset was plain is all of others.
+            Some(head) if !head.plain => None,
             Some(head) => Some(head.seen),
             // Without head it is what this device had listed before.
             None => self.row.lineage.map(|_| session.known),
         };
         // Where the state is ahead of head, what was written with head is what lags.
         let is_ahead = self.stored.as_ref().is_some_and(Stored::needs_repair);
-        let seen = seen.max(self.head_count().filter(|_| is_ahead && seen.is_some()));
+        let with_head = self
+            .head_count()
+            .filter(|_| is_ahead && head.is_some_and(|head| head.plain));
+        let seen = seen.max(with_head);
         let is_later =
             |count: SyncCount| seen.is_none_or(|seen| count > seen) || mutant!(PlainAlwaysForeign);
         let is_foreign = |(key, record): &(&RecordKey, &MirroredRecord)| {

@@ -242,6 +242,7 @@ impl<'a> Reading<'a> {
                 included,
                 state,
                 needs_repair,
+                reaches_head: false,
             };
         };
         let told = head.is_some_and(|head| {
@@ -266,6 +267,7 @@ impl<'a> Reading<'a> {
             chain,
             included: Vec::new(),
             needs_repair: !told,
+            reaches_head: head.is_some_and(|head| main.contains(head.tip)),
             state,
         };
         for (walk, read) in readable {

@@ -372,6 +372,7 @@ impl Planning<'_> {
             included: continued.map(|over| over.chain.tip).into_iter().collect(),
             state,
             needs_repair: false,
+            reaches_head: true,
         };
         let Standing {
             seen,

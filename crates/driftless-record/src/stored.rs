@@ -23,6 +23,8 @@ pub struct Stored {
     pub(crate) included: Vec<Checksum>,
     pub(crate) state: Arc<State>,
     pub(crate) needs_repair: bool,
+    /// The state includes what head stands for.
+    pub(crate) reaches_head: bool,
 }
 
 /// A base that can be read.
@@ -100,6 +102,12 @@ impl Stored {
     #[must_use]
     pub const fn needs_repair(&self) -> bool {
         self.needs_repair
+    }
+
+    /// Tells whether the state lacks pushes that head speaks of: their frames are damaged, torn or gone.
+    #[must_use]
+    pub const fn lacks_pushes(&self) -> bool {
+        self.head.is_some() && !self.reaches_head
     }
 
     /// Returns the characters of the records that the state stands in, keys included: base, runs and logs, without head.

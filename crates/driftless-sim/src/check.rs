@@ -18,6 +18,8 @@ pub enum Check {
     SyncedIsStored,
     /// Devices that create a counter, text, list, map or set of one name have one, not several.
     CreationsMeet,
+    /// In a plain dataset the records of old clients show what the devices show.
+    PlainShowsState,
     /// What a device remembers of the service's records is what stands there.
     MirrorsAgree,
     /// 5: what is stored never exceeds the limits.

@@ -93,6 +93,19 @@ impl Ledger {
         self.marks.insert(key, mark);
     }
 
+    /// Enters a mark that an old client put at the service.
+    pub(crate) fn enter_foreign(&mut self, key: String) {
+        let mark = Mark {
+            device: usize::MAX,
+            number: self.marks.len(),
+            commit: 0,
+            is_durable: true,
+            is_published: true,
+            may_be_lost: false,
+        };
+        self.marks.insert(key, mark);
+    }
+
     /// Takes note that a device's commits up to one are on disk.
     pub(crate) fn is_on_disk(&mut self, device: usize, commit: u64) {
         let before = self.counting.len();

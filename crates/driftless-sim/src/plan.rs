@@ -57,6 +57,9 @@ pub struct Setting {
     pub faults: BTreeMap<Fault, f64>,
     /// Whether devices put keys of the world's own, by which it is seen that none is lost.
     pub marks: bool,
+    /// Whether the dataset is kept as plain records, for old clients that write too.
+    #[serde(default)]
+    pub plain: bool,
 }
 
 /// How a process ends.
@@ -105,6 +108,8 @@ pub enum Step<E> {
     RotRecord(usize, usize),
     /// An old client puts a record of its own.
     OldClientPut(u8, u8),
+    /// An old client removes a record.
+    OldClientRemove(u8),
     /// An old client removes all reserved records.
     OldClientClear,
     /// A foreign hand overwrites a slot.
@@ -200,6 +205,7 @@ impl Setting {
             skews: Vec::new(),
             faults: BTreeMap::new(),
             marks: true,
+            plain: false,
         }
     }
 
@@ -240,6 +246,7 @@ impl Setting {
             skews,
             faults,
             marks: true,
+            plain: draw.chance(0.25),
         }
     }
 }
@@ -313,6 +320,7 @@ pub(crate) enum Kind {
     RotStore,
     RotRecord,
     OldClientPut,
+    OldClientRemove,
     OldClientClear,
     Overwrite,
     Delete,
@@ -360,7 +368,10 @@ impl StepKinds {
         maybe(Kind::Doom, 0.4, 2.0, !copies);
         maybe(Kind::RotStore, 0.1, 0.5, !copies);
         maybe(Kind::RotRecord, 0.1, 0.5, !copies);
-        maybe(Kind::OldClientPut, 0.2, 1.0, true);
+        let plain = setting.plain;
+        maybe(Kind::OldClientPut, 0.2, 1.0, !plain);
+        maybe(Kind::OldClientPut, 0.9, 6.0, plain);
+        maybe(Kind::OldClientRemove, 0.6, 1.0, plain);
         maybe(Kind::OldClientClear, 0.1, 0.5, !copies);
         maybe(Kind::Overwrite, 0.1, 0.5, !copies);
         maybe(Kind::Delete, 0.6, 1.0, ends || copies);
@@ -371,7 +382,8 @@ impl StepKinds {
         maybe(Kind::Clone, 0.8, 1.0, copies);
         maybe(Kind::Backup, 0.8, 1.0, copies);
         maybe(Kind::Restore, 0.8, 1.0, copies);
-        let counts = setting.marks && story == Story::Plain;
+        // What a Lambda or half a push does to a counter's record is not told from an edit.
+        let counts = setting.marks && story == Story::Plain && !plain;
         maybe(Kind::Count, 0.5, 3.0, counts);
         maybe(Kind::Flash, 0.5, 2.0, counts);
         Self(kinds)
@@ -431,6 +443,7 @@ impl Kind {
             Self::RotStore => Step::RotStore(device),
             Self::RotRecord => Step::RotRecord(draw.below(100), draw.below(10_000)),
             Self::OldClientPut => Step::OldClientPut(draw.below(3) as u8, draw.below(9) as u8),
+            Self::OldClientRemove => Step::OldClientRemove(draw.below(3) as u8),
             Self::OldClientClear => Step::OldClientClear,
             Self::Overwrite => Step::Overwrite(draw.below(100)),
             Self::Delete => Step::Delete(device),
@@ -451,6 +464,7 @@ impl Kind {
             Self::RotStore
                 | Self::RotRecord
                 | Self::OldClientPut
+                | Self::OldClientRemove
                 | Self::OldClientClear
                 | Self::Overwrite
         )

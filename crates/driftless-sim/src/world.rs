@@ -119,7 +119,20 @@ impl World {
         for _ in 0..world.setting.devices {
             world.add_device(MemoryStore::new())?;
         }
+        if world.setting.plain {
+            world.keep_plain_records()?;
+        }
         Ok(world)
+    }
+
+    fn keep_plain_records(&mut self) -> Checked {
+        // Old clients write under no device's ids.
+        self.ledger.forget_reference();
+        let kept = self.devices[0].dataset.keep_plain_records();
+        match kept {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.violation(Check::CallsEndOnce, format!("{error:?}"))),
+        }
     }
 
     /// Prints what happens, line by line.
@@ -360,6 +373,8 @@ impl World {
             return Ok(());
         }
         match self.cloud.stored(&self.limits(), self.agenda.time()) {
+            // It may have been deleted since.
+            Ok(None) => Ok(()),
             Ok(Some(stored)) if !stored.needs_repair() => Ok(()),
             stored => {
                 let what = format!("device {device} leaves what it wrote changed: {stored:?}");

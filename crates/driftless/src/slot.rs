@@ -157,7 +157,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Makes a change of the replica that is no edit durable; tells whether there was one.
+    /// Makes a change of the replica that is no edit durable, whatever the app asked for edits; tells whether there was one.
     pub(crate) fn set(
         &self,
         shared: &Shared,
@@ -167,7 +167,8 @@ impl Slot {
         let Some(commit) = change(&mut inner.replica) else {
             return Ok(false);
         };
-        inner.keep(shared, commit).map_err(PutError::Store)?;
+        let kept = inner.keep_at_least(shared, commit, Durability::Disk);
+        kept.map_err(PutError::Store)?;
         Ok(true)
     }
 

@@ -2,6 +2,7 @@
 
 use driftless_document::{Scalar, Value};
 use driftless_merge::Operation;
+use driftless_record::HEAD_KEY;
 
 use crate::world::{Fault, World};
 
@@ -197,6 +198,69 @@ fn crash_while_importing_loses_and_doubles_nothing() {
             );
         }
     }
+}
+
+#[test]
+fn what_an_old_client_wrote_before_head_was_damaged_is_imported() {
+    let mut world = two();
+    world.put_plain("new", "1");
+    world.rewrite(|record| {
+        let is_head = record.key.as_str() == HEAD_KEY;
+        is_head.then(|| Some("spoilt".to_owned()))
+    });
+    check(
+        &mut world,
+        &[
+            ("count", "5"),
+            ("new", "1"),
+            ("number", "1"),
+            ("text", "begin end"),
+        ],
+    );
+}
+
+#[test]
+fn import_after_damage_takes_nothing_that_was_imported_before() {
+    let mut world = two();
+    world.put_plain("first", "1");
+    world.sync(0);
+    // The log that brought it.
+    world.rewrite(|record| {
+        let is_log = record.key.as_str() == "_driftless.log.1";
+        is_log.then(|| Some("spoilt".to_owned()))
+    });
+    world.put_plain("second", "2");
+    check(
+        &mut world,
+        &[
+            ("count", "5"),
+            ("first", "1"),
+            ("number", "1"),
+            ("second", "2"),
+            ("text", "begin end"),
+        ],
+    );
+}
+
+#[test]
+fn dataset_that_was_deleted_is_kept_as_plain_records_again() {
+    let mut world = two();
+    world.delete(0);
+    world.put(0, "next", 1);
+    world.sync(0);
+    check(&mut world, &[("next", "1")]);
+}
+
+#[test]
+fn what_stood_there_before_the_dataset_was_plain_is_imported() {
+    let mut world = World::new(2);
+    world.put(0, "number", 1);
+    world.sync(0);
+    world.put_plain("old", "1");
+    world.put(1, "other", 1);
+    world.sync(1);
+    world.keep_plain(0);
+    check(&mut world, &[("number", "1"), ("old", "1"), ("other", "1")]);
 }
 
 #[test]

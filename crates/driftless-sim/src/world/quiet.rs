@@ -1,11 +1,11 @@
 //! The end of a world: faults are over, and the devices must come to rest, equal, with nothing lost.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem::discriminant;
 
 use driftless::{Outcome, Report, Value};
 use driftless_document::{Delta, ObjectId, State};
-use driftless_record::Stored;
+use driftless_record::{Stored, is_reserved, text_of};
 use driftless_store::MemoryStore;
 use driftless_wire::{Record, RecordKey};
 
@@ -163,7 +163,30 @@ impl World {
             return Err(self.violation(Check::NoEditIsLost, what));
         }
         self.check_creations(&state)?;
+        self.check_plain(&state)?;
         self.check_reference()
+    }
+
+    /// Checks that old clients see what devices see.
+    fn check_plain(&self, state: &State) -> Checked {
+        if !self.devices[0].dataset.is_plain() {
+            return Ok(());
+        }
+        let shown = state.keys().filter_map(|key| {
+            let text = text_of(&state.get(key)?)?;
+            Some((key.to_owned(), text))
+        });
+        let shown: BTreeMap<String, String> = shown.collect();
+        let records = self.cloud.list(self.agenda.time()).records.into_iter();
+        let plain = records.filter(|record| !is_reserved(record.key.as_str()));
+        let plain =
+            plain.filter_map(|record| Some((record.key.as_str().to_owned(), record.value?)));
+        let plain: BTreeMap<String, String> = plain.collect();
+        if shown == plain {
+            return Ok(());
+        }
+        let what = format!("the records show {plain:?}, the devices {shown:?}");
+        Err(self.violation(Check::PlainShowsState, what))
     }
 
     /// Compares the records that a device remembers with those that stand there.
@@ -227,7 +250,9 @@ impl World {
         let (state, expected) = (self.devices[0].state(), reference.state());
         // Whoever creates and removes something unseen removes that of all others there.
         let keys = state.keys().chain(expected.keys());
-        let keys: BTreeSet<&str> = keys.filter(|key| *key != SHARED).collect();
+        // What an old client put before there was a state is an edit of whoever imported it.
+        let is_compared = |key: &&str| *key != SHARED && !key.starts_with('p');
+        let keys: BTreeSet<&str> = keys.filter(is_compared).collect();
         for key in keys {
             if state.conflicts(key) != expected.conflicts(key) {
                 let what = format!(

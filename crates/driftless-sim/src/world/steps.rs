@@ -61,8 +61,11 @@ impl World {
             Step::RotStore(device) => self.rot_store(at(device))?,
             Step::RotRecord(slot, place) => self.rot_record(*slot, *place),
             Step::OldClientPut(key, value) => {
-                self.tally.count("records put by an old client");
-                let values = vec![(format!("p{key}"), Some(value.to_string()))];
+                self.old_client_puts(*key, *value);
+            }
+            Step::OldClientRemove(key) => {
+                self.tally.count("records removed by an old client");
+                let values = vec![(old_key(*key), None)];
                 self.cloud.write(values, self.agenda.time());
             }
             Step::OldClientClear => self.clear(),
@@ -266,6 +269,22 @@ impl World {
         }
     }
 
+    /// An old client puts a record: in a plain dataset one that devices edit too, or one that nobody else writes.
+    fn old_client_puts(&mut self, key: u8, value: u8) {
+        self.tally.count("records put by an old client");
+        let key = match (self.setting.plain, key) {
+            (false, key) => format!("p{key}"),
+            (true, 0) if self.setting.marks => self.ledger.next_mark(),
+            (true, key) => old_key(key),
+        };
+        let is_mark = self.setting.plain && key.starts_with('m');
+        let values = vec![(key.clone(), Some(value.to_string()))];
+        self.cloud.write(values, self.agenda.time());
+        if is_mark {
+            self.ledger.enter_foreign(key);
+        }
+    }
+
     /// An old client removes what it does not know.
     fn clear(&mut self) {
         self.tally.count("slots cleared by an old client");
@@ -366,5 +385,14 @@ impl World {
             !is_stored && !others.iter().any(|other| other.contains_key(key))
         });
         self.replace(device, backup, (0, 0), false)
+    }
+}
+
+/// Returns a key that devices edit and that has a plain record.
+fn old_key(key: u8) -> String {
+    match key % 3 {
+        0 => "s0".to_owned(),
+        1 => "c0".to_owned(),
+        _ => "t0".to_owned(),
     }
 }
