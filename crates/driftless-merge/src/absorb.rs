@@ -57,7 +57,7 @@ impl Replica {
         }
         self.row.count = session.listed;
         self.set_stored(stored, before.lineage);
-        self.learn_plain();
+        self.learn_plain(before.lineage);
         session.known = before.count;
         if let Some(Absorbed { changed, .. }) = &absorbed
             && mutant!(ToldBeforeCommit)

@@ -14,8 +14,8 @@ use crate::commit::{Commit, MirroredRecord};
 use crate::replica::Replica;
 use crate::session::{Failure, Listing, MAX_RELISTS, Session, SessionError};
 
-/// Pages of one list; the service's limits make two, tombstones perhaps more.
-const MAX_PAGES: u32 = 64;
+/// Pages of one list; the service's limits make two, one that gives smaller pages than it is asked for more.
+const MAX_PAGES: u32 = 1_024;
 
 /// A list may be so many times as large as the dataset's limit: tombstones, and plain records beside the state.
 const MAX_LIMITS: usize = 4;
@@ -118,7 +118,7 @@ impl Replica {
                 );
             }
             // What was written over every slot is damage, for a device that knows whose they are.
-            Err(ReadError::Unreadable { .. }) if is_full && self.row.lineage.is_some() => {
+            Err(ReadError::Unreadable { .. }) if is_full && self.knows_a_life() => {
                 branch!(ListUnreadable);
                 self.absorb(
                     session,
@@ -140,6 +140,11 @@ impl Replica {
                 self.relist(session);
             }
         }
+    }
+
+    /// Tells whether this device has seen a life of the dataset, or has sent the push that begins one.
+    fn knows_a_life(&self) -> bool {
+        self.row.lineage.is_some() || !self.row.sent.is_empty()
     }
 
     /// Reads the mirrored records as they are with those listed, or only these if they are all there is.

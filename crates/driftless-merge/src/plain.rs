@@ -10,7 +10,7 @@
 //! again, unless the state lacks pushes that head speaks of: then it is all that is left of one. Who imports has a name of its own, since a push that lost leaves ids that are never given out again.
 
 use driftless_document::{Document, Edit, OpId, State, Value, branch, mutant};
-use driftless_record::{HEAD_KEY, Stored, is_reserved, scalar_of, text_of};
+use driftless_record::{HEAD_KEY, Lineage, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
 
 use crate::commit::{Commit, MirroredRecord};
@@ -66,13 +66,18 @@ impl Replica {
         commit
     }
 
-    /// Takes note of what was listed: head's word, or records of old clients where nothing else stands.
-    pub(crate) fn learn_plain(&mut self) {
+    /// Takes note of what was listed: head's word, or records of old clients where no head stands.
+    ///
+    /// What the app asked for holds for a life too that another device began without knowing of it.
+    pub(crate) fn learn_plain(&mut self, known: Option<Lineage>) {
+        let is_same_life = known == self.row.lineage;
         let head = self.stored.as_ref().and_then(Stored::head);
-        let is_found = self.stored.is_none() && self.row.lineage.is_none();
+        // Where head cannot be read, records that stand there are the best word there is.
+        let is_found = self.stored.is_some() || self.row.lineage.is_none();
         self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
             (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
-            (Plain::Yes, Some(false)) => Plain::No,
+            (Plain::Yes, Some(false)) if is_same_life => Plain::No,
+            (Plain::Yes, Some(false)) => Plain::Wanted,
             (Plain::Retiring, Some(false)) if self.plain_patches(&State::new()).is_empty() => {
                 Plain::No
             }

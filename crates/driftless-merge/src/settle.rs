@@ -82,7 +82,7 @@ impl Replica {
             .map(|edit| self.take_imported(in_flight.stored.state(), edit, &mut commit));
         self.stored = Some(in_flight.stored);
         self.listed_beyond = None;
-        self.learn_plain();
+        self.learn_plain(self.row.lineage);
         self.keep(commit, Durability::Buffered);
         for absorbed in begun.into_iter().chain(imported) {
             self.tell(&mut session, absorbed);

@@ -232,7 +232,7 @@ fn lists_that_never_agree_end_a_session() {
 fn endless_list_ends_a_session() {
     let mut world = World::new(1);
     world.begin(0);
-    for _ in 0..1_000 {
+    for _ in 0..2_000 {
         let Some(Output::List(_)) = world.devices[0].pending.take() else {
             break;
         };

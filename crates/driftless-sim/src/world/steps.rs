@@ -258,7 +258,12 @@ impl World {
 
     fn overwrite(&mut self, slot: usize) {
         let slots = self.cloud.slots(self.agenda.time());
-        if !slots.is_empty() {
+        // Where nobody knows whose slots they were, each session ends with an error, for good.
+        let is_known = self
+            .devices
+            .iter()
+            .any(|device| device.disk.life().is_some());
+        if !slots.is_empty() && is_known {
             self.tally.count("records overwritten by others");
             self.is_whole = false;
             self.spoilt_by = None;
@@ -272,6 +277,8 @@ impl World {
     /// An old client puts a record: in a plain dataset one that devices edit too, or one that nobody else writes.
     fn old_client_puts(&mut self, key: u8, value: u8) {
         self.tally.count("records put by an old client");
+        // A dataset that is found so is plain, and what a Lambda does to its records is an edit.
+        self.ledger.forget_reference();
         let key = match (self.setting.plain, key) {
             (false, key) => format!("p{key}"),
             (true, 0) if self.setting.marks => self.ledger.next_mark(),
