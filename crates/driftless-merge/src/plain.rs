@@ -9,6 +9,8 @@
 //! that no edit is imported twice. A text that differs at a lower count is a push of ours that came in part, and is written
 //! again, unless the state lacks pushes that head speaks of: then it is all that is left of one. Who imports has a name of its own, since a push that lost leaves ids that are never given out again.
 
+use std::collections::BTreeMap;
+
 use driftless_document::{Document, Edit, OpId, State, Value, branch, mutant};
 use driftless_record::{HEAD_KEY, Lineage, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
@@ -78,9 +80,7 @@ impl Replica {
             (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
             (Plain::Yes, Some(false)) if is_same_life => Plain::No,
             (Plain::Yes, Some(false)) => Plain::Wanted,
-            (Plain::Retiring, Some(false)) if self.plain_patches(&State::new()).is_empty() => {
-                Plain::No
-            }
+            (Plain::Retiring, Some(false)) if self.retired_patches().is_empty() => Plain::No,
             (Plain::No, None) if is_found && self.plain_records().any(has_value) => {
                 branch!(PlainFound);
                 Plain::Wanted
@@ -100,17 +100,22 @@ impl Replica {
         if !self.is_plain() {
             return None;
         }
-        let lacks_pushes = self.stored.as_ref().is_some_and(Stored::lacks_pushes);
-        let (shown, foreign) = if lacks_pushes {
-            (self.document.state().clone(), self.left_of_pushes())
-        } else {
-            let shown = match &self.stored {
-                Some(stored) => stored.state().clone(),
-                None => self.listed().clone(),
-            };
-            let foreign = self.foreign(session, &shown);
-            (shown, foreign)
+        let stored = self.stored.as_ref();
+        let is_headless = stored.is_none_or(|stored| stored.head().is_none());
+        let is_damaged = is_headless && self.row.lineage.is_some();
+        let is_behind = is_damaged || stored.is_some_and(Stored::lacks_pushes);
+        let shown = match stored {
+            _ if is_behind => self.document.state().clone(),
+            Some(stored) => stored.state().clone(),
+            None => self.listed().clone(),
         };
+        let mut foreign = BTreeMap::new();
+        if is_behind {
+            foreign.extend(self.left_of_pushes());
+        }
+        if is_damaged || !is_behind {
+            foreign.extend(self.foreign(session, &shown));
+        }
         if foreign.is_empty() {
             return None;
         }
@@ -215,10 +220,20 @@ impl Replica {
             // Other devices must have seen head's word first.
             Plain::Retiring if head.is_some_and(|head| !head.plain) => {
                 branch!(PlainRetired);
-                self.plain_patches(&State::new())
+                self.retired_patches()
             }
             Plain::Retiring => Vec::new(),
         }
+    }
+
+    /// Returns the removals of the plain records that show this device's state; what an old client wrote since is left alone.
+    fn retired_patches(&self) -> Vec<(RecordKey, Option<String>)> {
+        let state = self.document.state();
+        let is_ours = |(key, record): &(&RecordKey, &MirroredRecord)| {
+            record.value.is_some() && record.value == text_at(state, key)
+        };
+        let ours = self.plain_records().filter(is_ours);
+        ours.map(|(key, _)| (key.clone(), None)).collect()
     }
 
     /// Returns the bytes and the number of the plain records, tombstones included, after these were written.

@@ -106,6 +106,15 @@ impl Ledger {
         self.marks.insert(key, mark);
     }
 
+    /// Takes note that what old clients put may not be imported any more.
+    pub(crate) fn lose_foreign(&mut self) {
+        let foreign = self
+            .marks
+            .values_mut()
+            .filter(|mark| mark.device == usize::MAX);
+        foreign.for_each(|mark| mark.may_be_lost = true);
+    }
+
     /// Takes note that a device's commits up to one are on disk.
     pub(crate) fn is_on_disk(&mut self, device: usize, commit: u64) {
         let before = self.counting.len();

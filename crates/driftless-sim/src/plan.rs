@@ -110,6 +110,8 @@ pub enum Step<E> {
     OldClientPut(u8, u8),
     /// An old client removes a record.
     OldClientRemove(u8),
+    /// An app gives plain records up.
+    RetirePlain(usize),
     /// An old client removes all reserved records.
     OldClientClear,
     /// A foreign hand overwrites a slot.
@@ -321,6 +323,7 @@ pub(crate) enum Kind {
     RotRecord,
     OldClientPut,
     OldClientRemove,
+    RetirePlain,
     OldClientClear,
     Overwrite,
     Delete,
@@ -372,6 +375,7 @@ impl StepKinds {
         maybe(Kind::OldClientPut, 0.2, 1.0, !plain);
         maybe(Kind::OldClientPut, 0.9, 6.0, plain);
         maybe(Kind::OldClientRemove, 0.6, 1.0, plain);
+        maybe(Kind::RetirePlain, 0.1, 0.3, plain);
         maybe(Kind::OldClientClear, 0.1, 0.5, !copies);
         maybe(Kind::Overwrite, 0.1, 0.5, !copies);
         maybe(Kind::Delete, 0.6, 1.0, ends || copies);
@@ -444,6 +448,7 @@ impl Kind {
             Self::RotRecord => Step::RotRecord(draw.below(100), draw.below(10_000)),
             Self::OldClientPut => Step::OldClientPut(draw.below(3) as u8, draw.below(9) as u8),
             Self::OldClientRemove => Step::OldClientRemove(draw.below(3) as u8),
+            Self::RetirePlain => Step::RetirePlain(device),
             Self::OldClientClear => Step::OldClientClear,
             Self::Overwrite => Step::Overwrite(draw.below(100)),
             Self::Delete => Step::Delete(device),

@@ -58,6 +58,8 @@ pub struct World {
     is_whole: bool,
     /// The device that sent what was written last, if that was changed on the way and its answer tells.
     spoilt_by: Option<usize>,
+    /// Plain records were given up.
+    is_retired: bool,
     /// Something happened at the service that a device only notices by listing everything.
     is_unnoticed: bool,
     /// Something of that kind ever happened.
@@ -111,6 +113,7 @@ impl World {
             is_quiet: false,
             is_whole: !setting.faults.keys().any(|fault| fault.damages()),
             spoilt_by: None,
+            is_retired: false,
             is_unnoticed: false,
             was_unnoticed: false,
             step: 0,

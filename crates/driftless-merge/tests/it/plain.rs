@@ -347,6 +347,23 @@ fn records_that_are_given_up_are_removed_once_others_know() {
 }
 
 #[test]
+fn what_an_old_client_wrote_is_not_removed_with_the_records_that_are_given_up() {
+    let mut world = two();
+    world.retire_plain(0);
+    world.sync(0);
+    world.put_plain("late", "1");
+    world.put_plain("number", "9");
+    world.sync(0);
+    world.settle();
+    let plain = world.plain();
+    let plain: Vec<(&str, &str)> = plain
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(plain, [("late", "1"), ("number", "9")]);
+}
+
+#[test]
 fn what_no_dataset_can_have_as_a_key_stays_a_record() {
     let mut world = World::new(1);
     let long = "k".repeat(200);

@@ -63,6 +63,7 @@ impl World {
             Step::OldClientPut(key, value) => {
                 self.old_client_puts(*key, *value);
             }
+            Step::RetirePlain(device) => self.retire_plain(at(device))?,
             Step::OldClientRemove(key) => {
                 self.tally.count("records removed by an old client");
                 let values = vec![(old_key(*key), None)];
@@ -284,12 +285,22 @@ impl World {
             (true, 0) if self.setting.marks => self.ledger.next_mark(),
             (true, key) => old_key(key),
         };
-        let is_mark = self.setting.plain && key.starts_with('m');
+        // Once they are given up, what an old client writes is left alone.
+        let is_plain = self.setting.plain && !self.is_retired;
+        let is_mark = is_plain && key.starts_with('m');
         let values = vec![(key.clone(), Some(value.to_string()))];
         self.cloud.write(values, self.agenda.time());
         if is_mark {
             self.ledger.enter_foreign(key);
         }
+    }
+
+    fn retire_plain(&mut self, device: usize) -> Checked {
+        self.tally.count("times plain records were given up");
+        self.is_retired = true;
+        self.ledger.lose_foreign();
+        let retired = self.devices[device].dataset.retire_plain_records();
+        self.edit(device, |_| retired.map(drop)).map(drop)
     }
 
     /// An old client removes what it does not know.
