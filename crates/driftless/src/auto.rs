@@ -70,10 +70,11 @@ impl Client {
     /// start and when a network comes back, with pauses after failures, as the schedule says.
     ///
     /// Datasets that are opened later are in it, and so are those that are not open and have edits
-    /// that wait from an earlier run: they are opened. What others write comes with each
-    /// and with [hints](Dataset::hint); an app that is idle makes no requests. The network is
-    /// what [`ClientBuilder::connectivity`](crate::ClientBuilder::connectivity) says. Its tasks run
-    /// on the tokio runtime that this is called in, and read the store on its blocking threads.
+    /// that wait from an earlier run: they are opened. What others write comes with each session,
+    /// with [pushes](Self::handle_push) and with [hints](Dataset::hint); an app that is idle makes no
+    /// requests. The network is what
+    /// [`ClientBuilder::connectivity`](crate::ClientBuilder::connectivity) says. Its tasks run on the
+    /// tokio runtime that this is called in, and read the store on its blocking threads.
     ///
     /// An error that stands until something changes (refused, [full](crate::Outcome::Full)) is not
     /// tried again before the next edit, hint or network.

@@ -52,7 +52,7 @@
 //! | [`Dataset::get`], and whatever else reads a dataset | memory, and an edit that is being written |
 //! | [`Dataset::put`], and whatever else edits | the disk, as [`Durability`] says |
 //! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::set_aside`], [`Client::close`] | the disk |
-//! | [`Dataset::synchronize`], [`Client::remote_datasets`] | the network, without blocking the thread |
+//! | [`Dataset::synchronize`], [`Client::handle_push`], [`Client::remote_datasets`] | the network, without blocking the thread |
 //! | [`Dataset::synchronize_on_connectivity`] | a network that may be used, and then the same |
 //! | [`Client::auto_sync`] | nothing: it synchronizes in tasks of its own from then on |
 //! | [`Changes::next`], [`AutoSync::changed`] | a change, without blocking the thread |
@@ -100,6 +100,7 @@
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
 //! | `auto.rs`, `connectivity.rs` | synchronizing by itself, and what the network is like |
+//! | `push.rs` | what the service's pushes say, and whether it is news |
 //! | `workers.rs` | the threads that wait for the disk |
 //! | `changes.rs` | what consumers hear |
 //! | `error.rs`, `report.rs` | what operations return |
@@ -128,6 +129,7 @@ mod driver;
 mod error;
 mod from_value;
 mod policy;
+mod push;
 mod recorder;
 mod report;
 mod seeds;
@@ -149,6 +151,7 @@ pub use error::{
     CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
 };
 pub use policy::Policy;
+pub use push::PushError;
 pub use recorder::Recorder;
 pub use report::{Outcome, Report};
 pub use transaction::Transaction;

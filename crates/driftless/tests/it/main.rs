@@ -14,6 +14,7 @@ mod fake;
 mod logs;
 mod model;
 mod policies;
+mod pushes;
 mod requests;
 mod service;
 mod service_faults;
