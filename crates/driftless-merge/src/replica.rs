@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use driftless_document::{Actor, Clock, Document, State, branch};
 use driftless_record::{DecodeError, Limits, Lineage, Stored};
-use driftless_wire::{IdentityId, IdentityPoolId, RecordKey};
+use driftless_wire::{IdentityId, IdentityPoolId, RecordKey, SyncCount};
 
 use crate::commit::{Commit, DatasetKey, MirroredRecord, Recovered, Snapshot};
 use crate::room::Room;
@@ -165,6 +165,12 @@ impl Replica {
     #[must_use]
     pub const fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// Returns the count of the service up to which everything was listed.
+    #[must_use]
+    pub const fn count(&self) -> SyncCount {
+        self.row.count
     }
 
     /// Tells whether there are edits that the service is not known to have.

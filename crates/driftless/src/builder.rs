@@ -12,6 +12,7 @@ use driftless_wire::{IdentityId, IdentityPoolId};
 use tokio::sync::watch;
 
 use crate::client::Client;
+use crate::connectivity::{Connectivity, ToldConnectivity};
 use crate::error::OpenError;
 use crate::policy::{Policies, Policy};
 use crate::recorder::Recorder;
@@ -35,6 +36,7 @@ pub struct ClientBuilder {
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
     workers: Arc<dyn Workers>,
+    connectivity: Arc<dyn Connectivity>,
     seed: Option<[u8; 32]>,
     durability: Durability,
     limits: Limits,
@@ -68,6 +70,7 @@ impl ClientBuilder {
             clock: Arc::new(SystemClock),
             timer: Arc::new(TokioTimer),
             workers: Arc::new(SystemWorkers),
+            connectivity: Arc::new(ToldConnectivity::default()),
             seed: None,
             durability: Durability::Disk,
             limits: Limits::default(),
@@ -143,6 +146,16 @@ impl ClientBuilder {
         Self { workers, ..self }
     }
 
+    /// Sets who knows what the network is like, for what is
+    /// [synchronized by itself](crate::Client::auto_sync). By default there is a network, until a
+    /// request fails.
+    pub fn connectivity(self, connectivity: Arc<dyn Connectivity>) -> Self {
+        Self {
+            connectivity,
+            ..self
+        }
+    }
+
     /// Sets the seed of all random choices. It must never be used twice with real data: op ids
     /// would collide.
     pub fn seed(self, seed: [u8; 32]) -> Self {
@@ -199,6 +212,7 @@ impl ClientBuilder {
             clock: self.clock,
             timer: self.timer,
             workers: self.workers,
+            connectivity: self.connectivity,
             seeds: Seeds::new(seed),
             durability: self.durability,
             recorder: self.recorder,
@@ -207,6 +221,7 @@ impl ClientBuilder {
             limits: self.limits,
             policies: self.policies,
             slots: Mutex::default(),
+            opened: watch::Sender::new(()),
             closed: watch::Sender::new(false),
         };
         if let Some(report) = report {

@@ -58,6 +58,7 @@ impl Client {
             None => {
                 let slot = Arc::new(Slot::new(name.clone(), self.shared.replica(&name)?));
                 slots.insert(name, Arc::clone(&slot));
+                self.shared.opened.send_replace(());
                 slot
             }
         };

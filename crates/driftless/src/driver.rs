@@ -7,7 +7,6 @@
 //! outcome the next session finds out by listing. The engine keeps the dropped session until the
 //! next one begins; a step of it that comes late is told apart by its number.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use driftless_document::{branch, mutant};
 use driftless_merge::{Failure, Input, Output, SessionError, Summary};
 use driftless_transport::{ExchangeError, Exchanged};
 use driftless_wire::{ErrorCode, Operation, Request, Response};
-use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
@@ -24,6 +22,7 @@ use crate::error::SyncError;
 use crate::report::{Outcome, Report, Traffic};
 use crate::shared::Shared;
 use crate::slot::Slot;
+use crate::workers::on_worker;
 
 pub(crate) async fn synchronize(
     shared: &Arc<Shared>,
@@ -134,21 +133,8 @@ async fn next_step(
 ) -> Result<Step, SyncError> {
     let (workers, span) = (Arc::clone(&shared.workers), Span::current());
     let (shared, slot) = (Arc::clone(shared), Arc::clone(slot));
-    let (done, made) = oneshot::channel();
-    let stepping = move || {
-        let stepping = || span.in_scope(|| step(&shared, &slot, number, input));
-        // Whoever waited may have gone.
-        drop(done.send(catch_unwind(AssertUnwindSafe(stepping))));
-    };
-    if !workers.step(Box::new(stepping)) {
-        return Err(SyncError::NoRuntime);
-    }
-    match made.await {
-        Ok(Ok(step)) => Ok(step),
-        Ok(Err(_panic)) => Err(SyncError::Panicked),
-        // The runtime is shutting down and begins nothing any more.
-        Err(_) => Err(SyncError::NoRuntime),
-    }
+    let stepping = move || span.in_scope(|| step(&shared, &slot, number, input));
+    on_worker(&*workers, stepping).await
 }
 
 /// Gives one input to the engine and does all that must be done on the spot: commits, in their

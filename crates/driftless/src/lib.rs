@@ -52,10 +52,12 @@
 //! | [`Dataset::get`], and whatever else reads a dataset | memory, and an edit that is being written |
 //! | [`Dataset::put`], and whatever else edits | the disk, as [`Durability`] says |
 //! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::set_aside`], [`Client::close`] | the disk |
-//! | [`Dataset::synchronize`], [`Client::remote_datasets`] | the network, without blocking the thread |
-//! | [`Changes::next`] | a change, without blocking the thread |
+//! | [`Dataset::synchronize`], [`Client::handle_push`], [`Client::remote_datasets`] | the network, without blocking the thread |
+//! | [`Dataset::synchronize_on_connectivity`] | a network that may be used, and then the same |
+//! | [`Client::auto_sync`] | nothing: it synchronizes in tasks of its own from then on |
+//! | [`Changes::next`], [`AutoSync::changed`] | a change, without blocking the thread |
 //!
-//! Only `synchronize` needs a tokio runtime (and `remote_datasets`, with the transport that comes
+//! Only synchronizing needs a tokio runtime (and `remote_datasets`, with the transport that comes
 //! along). Its disk work is done on the runtime's blocking threads. What blocks is short, but an
 //! async task that must not wait at all calls it from `spawn_blocking`.
 //!
@@ -97,6 +99,8 @@
 //! | `dataset.rs` | what an app calls |
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
+//! | `auto.rs`, `connectivity.rs` | synchronizing by itself, and what the network is like |
+//! | `push.rs` | what the service's pushes say, and whether it is news |
 //! | `workers.rs` | the threads that wait for the disk |
 //! | `changes.rs` | what consumers hear |
 //! | `error.rs`, `report.rs` | what operations return |
@@ -115,14 +119,17 @@ pub use driftless_transport as transport;
 pub use driftless_wire as wire;
 pub use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
 
+mod auto;
 mod builder;
 mod changes;
 mod client;
+mod connectivity;
 mod dataset;
 mod driver;
 mod error;
 mod from_value;
 mod policy;
+mod push;
 mod recorder;
 mod report;
 mod seeds;
@@ -134,14 +141,17 @@ mod turns;
 mod undo;
 mod workers;
 
+pub use auto::{AutoSync, Reconnect, Schedule};
 pub use builder::ClientBuilder;
 pub use changes::{Change, Changes, Origin};
 pub use client::Client;
+pub use connectivity::{Connectivity, Network, Networks, ToldConnectivity};
 pub use dataset::Dataset;
 pub use error::{
     CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
 };
 pub use policy::Policy;
+pub use push::PushError;
 pub use recorder::Recorder;
 pub use report::{Outcome, Report};
 pub use transaction::Transaction;

@@ -59,6 +59,11 @@ pub(crate) struct Traffic {
 }
 
 impl Report {
+    /// Tells whether the joined data do not fit.
+    pub(crate) const fn is_full(&self) -> bool {
+        matches!(self.outcome, Outcome::Full(_))
+    }
+
     pub(crate) fn of(summary: Summary, traffic: Traffic) -> Self {
         Self {
             requests: traffic.requests,

@@ -11,6 +11,7 @@ use driftless_transport::{Clock, Timer, Transport};
 use driftless_wire::{DatasetName, IdentityPoolId};
 use tokio::sync::watch;
 
+use crate::connectivity::Connectivity;
 use crate::error::{DatasetError, OpenError, SyncError};
 use crate::policy::Policies;
 use crate::recorder::Recorder;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timer: Arc<dyn Timer>,
     pub(crate) workers: Arc<dyn Workers>,
+    pub(crate) connectivity: Arc<dyn Connectivity>,
     pub(crate) seeds: Seeds,
     pub(crate) durability: Durability,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
@@ -34,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) policies: Policies,
     /// The datasets that are open, each once.
     pub(crate) slots: Mutex<BTreeMap<DatasetName, Arc<Slot>>>,
+    /// Says that a slot was put in.
+    pub(crate) opened: watch::Sender<()>,
     /// Whether the client was closed; it changes under the lock of `slots`.
     pub(crate) closed: watch::Sender<bool>,
 }

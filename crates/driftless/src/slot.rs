@@ -14,6 +14,7 @@ use driftless_document::{Actor, Edit, branch, mutant};
 use driftless_merge::{Commit, Durability, LocalEdit, Replica};
 use driftless_store::CommitError;
 use driftless_wire::DatasetName;
+use tokio::sync::watch;
 
 use crate::changes::{Listeners, Origin};
 use crate::error::{PutError, Refusal, UndoError};
@@ -27,6 +28,8 @@ pub(crate) struct Slot {
     name: DatasetName,
     inner: Mutex<Inner>,
     pub(crate) turns: Turns,
+    /// How often it was wished that news be fetched; edits wake whoever watches it too.
+    pub(crate) wishes: watch::Sender<u64>,
 }
 
 /// What the lock protects.
@@ -58,6 +61,7 @@ impl Slot {
             name,
             inner: Mutex::new(inner),
             turns: Turns::default(),
+            wishes: watch::Sender::new(0),
         }
     }
 
@@ -136,6 +140,7 @@ impl Slot {
         }
         inner.record(shared, &self.name, &made.edit);
         inner.tell(shared, &made.changed, Origin::Local);
+        self.wishes.send_modify(|_| ());
         self.fold_if_long(shared, inner);
         Ok(())
     }
@@ -154,6 +159,7 @@ impl Slot {
         inner.last = None;
         inner.keep(shared, commit).map_err(PutError::Store)?;
         inner.tell(shared, &keys, Origin::Local);
+        self.wishes.send_modify(|_| ());
         Ok(())
     }
 
@@ -169,7 +175,13 @@ impl Slot {
         };
         let kept = inner.keep_at_least(shared, commit, Durability::Disk);
         kept.map_err(PutError::Store)?;
+        self.wish();
         Ok(true)
+    }
+
+    /// Asks whoever synchronizes by itself for a session.
+    pub(crate) fn wish(&self) {
+        self.wishes.send_modify(|wishes| *wishes += 1);
     }
 
     /// Replaces a log that has grown long by a snapshot, on a thread of its own.

@@ -1,8 +1,12 @@
 //! Threads for work that waits for the disk.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::error::SyncError;
 
 /// Work to be done once. It catches what it panics with.
 pub type Work = Box<dyn FnOnce() + Send>;
@@ -36,5 +40,27 @@ impl Workers for SystemWorkers {
     fn background(&self, work: Work) -> bool {
         let thread = std::thread::Builder::new().name("driftless-fold".to_owned());
         thread.spawn(work).is_ok()
+    }
+}
+
+/// Does work where the disk may be waited for, and returns what it gives. It is done to its end even
+/// if the future is dropped.
+pub(crate) async fn on_worker<T: Send + 'static>(
+    workers: &dyn Workers,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, SyncError> {
+    let (done, made) = oneshot::channel();
+    let working = move || {
+        // Whoever waited may have gone.
+        drop(done.send(catch_unwind(AssertUnwindSafe(work))));
+    };
+    if !workers.step(Box::new(working)) {
+        return Err(SyncError::NoRuntime);
+    }
+    match made.await {
+        Ok(Ok(made)) => Ok(made),
+        Ok(Err(_panic)) => Err(SyncError::Panicked),
+        // The runtime is shutting down and begins nothing any more.
+        Err(_) => Err(SyncError::NoRuntime),
     }
 }

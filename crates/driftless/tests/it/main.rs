@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod auto;
 mod buffered;
 mod changes;
 mod contradiction;
@@ -14,6 +15,7 @@ mod logs;
 mod model;
 mod old_client;
 mod policies;
+mod pushes;
 mod requests;
 mod service;
 mod service_faults;
