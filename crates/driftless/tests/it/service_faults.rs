@@ -142,7 +142,7 @@ async fn check_lie(operation: Operation, lie: Response) -> SyncError {
     let fake = Fake::new();
     let notes = fake.device().dataset("notes").unwrap();
     notes.put("key", 1).unwrap();
-    for _ in 0..100 {
+    for _ in 0..1_100 {
         fake.fail(operation, Fault::Instead(lie.clone()));
     }
     let error = failed(&notes).await;
