@@ -5,4 +5,7 @@ pub(crate) mod edit;
 pub(crate) mod login_token;
 pub(crate) mod read;
 pub(crate) mod serve;
+pub(crate) mod shell;
 pub(crate) mod sync;
+pub(crate) mod transfer;
+pub(crate) mod upkeep;

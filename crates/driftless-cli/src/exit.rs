@@ -14,6 +14,8 @@ use driftless_cli::trace::TraceError;
 use driftless_server::{OpenError as DataError, ServeError, StorageError};
 use driftless_wire::ErrorCode;
 
+use crate::portable::PortableError;
+
 macro_rules! exits {
     ($($variant:ident = $code:literal, $name:literal, $meaning:literal;)*) => {
         /// How a command ended, if not well; `docs/cli.md` has the same table.
@@ -115,6 +117,7 @@ failures! {
     EndpointError => |_| Exit::Usage;
     GraphError => |_| Exit::Input;
     OpenError => of_open;
+    PortableError => |_| Exit::Input;
     PutError => of_put;
     ServeError => |_| Exit::Io;
     SyncError => of_sync;

@@ -10,3 +10,5 @@ mod pools;
 mod samples;
 mod syncs;
 mod traces;
+mod transfer;
+mod upkeep;
