@@ -1,5 +1,6 @@
 //! What can be asked for: commands, flags, and the variables that stand for flags.
 
+pub(crate) mod migrate;
 pub(crate) mod upkeep;
 
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless::{DatasetName, Path, Step};
 
+use crate::args::migrate::MigrateArgs;
 use crate::args::upkeep::{CompletionsArgs, ManArgs, SizeArgs};
 use crate::exit;
 use crate::settings::Settings;
@@ -63,6 +65,8 @@ pub(crate) enum Command {
     Size(SizeArgs),
     /// Exchange edits with the service, and write there anew without what only the past needs
     Compact(DatasetArg),
+    /// Copy all datasets of an identity, or of many, from one service to another
+    Migrate(MigrateArgs),
     /// Serve datasets to devices, over the Amazon Cognito Sync API
     Serve(ServeArgs),
     /// Sign a login for a person, with the key of a provider of a service's pool

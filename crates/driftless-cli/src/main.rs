@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
-    use commands::{demo, edit, login_token, read, serve, shell, sync, transfer, upkeep};
+    use commands::{demo, edit, login_token, migrate, read, serve, shell, sync, transfer, upkeep};
     let settings = &cli.settings;
     match cli.command {
         Command::Put(args) => edit::put(settings, args, output),
@@ -50,6 +50,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Sync(args) => sync::sync(settings, args, output),
         Command::Size(args) => upkeep::size(settings, args, output),
         Command::Compact(args) => upkeep::compact(settings, args, output),
+        Command::Migrate(args) => migrate::migrate(settings, args, output),
         Command::Serve(args) => serve::serve(args, output),
         Command::LoginToken(args) => login_token::login_token(settings, args, output),
         Command::Completions(args) => shell::completions(&args, output),

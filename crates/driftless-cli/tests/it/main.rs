@@ -6,6 +6,7 @@ mod demo;
 mod edits;
 mod exits;
 mod harness;
+mod migrations;
 mod pools;
 mod samples;
 mod syncs;
