@@ -1,11 +1,16 @@
 //! What can be asked for: commands, flags, and the variables that stand for flags.
 
+pub(crate) mod migrate;
+pub(crate) mod upkeep;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless::{DatasetName, Path, Step};
 
+use crate::args::migrate::MigrateArgs;
+use crate::args::upkeep::{CompletionsArgs, ManArgs, SizeArgs};
 use crate::exit;
 use crate::settings::Settings;
 use crate::value::Type;
@@ -54,10 +59,22 @@ pub(crate) enum Command {
     Delete(DatasetArg),
     /// Write a dataset as JSON
     Export(ExportArgs),
+    /// Make the keys of an exported dataset stand here as they stand in its file
+    Import(ImportArgs),
+    /// Tell what a dataset takes of its limit, and what of that only its past
+    Size(SizeArgs),
+    /// Exchange edits with the service, and write there anew without what only the past needs
+    Compact(DatasetArg),
+    /// Copy all datasets of an identity, or of many, from one service to another
+    Migrate(MigrateArgs),
     /// Serve datasets to devices, over the Amazon Cognito Sync API
     Serve(ServeArgs),
     /// Sign a login for a person, with the key of a provider of a service's pool
     LoginToken(LoginTokenArgs),
+    /// Print a script that completes commands in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command too
+    Man(ManArgs),
     /// Show devices that edit offline, sync, and agree; with a trace, replay a recorded session
     Demo(DemoArgs),
 }
@@ -179,6 +196,15 @@ pub(crate) struct ExportArgs {
     /// The file to write instead of printing; one that exists is replaced
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The dataset; by default that which the file names
+    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    pub(crate) dataset: Option<DatasetName>,
+    /// The file that `export` wrote
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,10 @@
 pub(crate) mod demo;
 pub(crate) mod edit;
 pub(crate) mod login_token;
+pub(crate) mod migrate;
 pub(crate) mod read;
 pub(crate) mod serve;
+pub(crate) mod shell;
 pub(crate) mod sync;
+pub(crate) mod transfer;
+pub(crate) mod upkeep;

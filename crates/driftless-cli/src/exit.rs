@@ -10,9 +10,12 @@ use driftless::{
     CloseError, DatasetError, OpenError, PutError, RefusedEdit, SessionError, SyncError,
 };
 use driftless_cli::graph::GraphError;
+use driftless_cli::migration::{JournalError, MigrateError, ServiceError};
 use driftless_cli::trace::TraceError;
 use driftless_server::{OpenError as DataError, ServeError, StorageError};
 use driftless_wire::ErrorCode;
+
+use crate::portable::PortableError;
 
 macro_rules! exits {
     ($($variant:ident = $code:literal, $name:literal, $meaning:literal;)*) => {
@@ -52,6 +55,7 @@ exits! {
     Contended = 12, "contended", "other devices kept pushing first; try again";
     Input = 13, "input", "an input file has not the expected form";
     Disagree = 14, "disagree", "the demonstration failed: devices show different data";
+    Incomplete = 15, "incomplete", "some datasets were not copied; the report tells which and why";
 }
 
 /// Returns the table as it stands in the help.
@@ -114,7 +118,10 @@ failures! {
     DatasetError => of_dataset;
     EndpointError => |_| Exit::Usage;
     GraphError => |_| Exit::Input;
+    JournalError => of_journal;
+    MigrateError => of_migrate;
     OpenError => of_open;
+    PortableError => |_| Exit::Input;
     PutError => of_put;
     ServeError => |_| Exit::Io;
     SyncError => of_sync;
@@ -213,6 +220,27 @@ fn of_exchange(error: &ExchangeError) -> Exit {
             _ => Exit::Service,
         },
         ExchangeError::AnswerTooLarge { .. } | ExchangeError::BadAnswer(_) => Exit::Service,
+        _ => Exit::Internal,
+    }
+}
+
+fn of_migrate(error: &MigrateError) -> Exit {
+    match error {
+        MigrateError::Journal(error) => of_journal(error),
+        MigrateError::Service { source, .. } => match source {
+            ServiceError::Request(error) => of_exchange(error),
+            ServiceError::Changed(_) => Exit::Contended,
+            _ => Exit::Service,
+        },
+        _ => Exit::Internal,
+    }
+}
+
+fn of_journal(error: &JournalError) -> Exit {
+    match error {
+        JournalError::Io(_) => Exit::Io,
+        JournalError::InUse => Exit::InUse,
+        JournalError::OtherRoute(_) | JournalError::Line { .. } => Exit::Input,
         _ => Exit::Internal,
     }
 }

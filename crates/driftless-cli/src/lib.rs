@@ -1,7 +1,9 @@
-//! Recorded editing sessions for the command line's demonstration: read, and merged from their graph.
+//! What the command line does that others can call too: recorded editing sessions for the demonstration, read and merged
+//! from their graph, and datasets copied from one service to another.
 //!
-//! The command line itself is the binary `driftless`. What stands here is apart so that a fuzz target
-//! and benchmarks can call it.
+//! The command line itself is the binary `driftless`. What stands here is apart so that tests, fuzz targets and benchmarks
+//! can call it.
 
 pub mod graph;
+pub mod migration;
 pub mod trace;

@@ -8,6 +8,7 @@ mod commands;
 mod exit;
 mod output;
 mod pools;
+mod portable;
 mod progress;
 mod settings;
 mod value;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
-    use commands::{demo, edit, login_token, read, serve, sync};
+    use commands::{demo, edit, login_token, migrate, read, serve, shell, sync, transfer, upkeep};
     let settings = &cli.settings;
     match cli.command {
         Command::Put(args) => edit::put(settings, args, output),
@@ -44,10 +45,16 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Get(args) => read::get(settings, args, output),
         Command::List(args) => read::list(settings, args, output),
         Command::Conflicts(args) => read::conflicts(settings, args, output),
-        Command::Export(args) => read::export(settings, args, output),
+        Command::Export(args) => transfer::export(settings, args, output),
+        Command::Import(args) => transfer::import(settings, args, output),
         Command::Sync(args) => sync::sync(settings, args, output),
+        Command::Size(args) => upkeep::size(settings, args, output),
+        Command::Compact(args) => upkeep::compact(settings, args, output),
+        Command::Migrate(args) => migrate::migrate(settings, args, output),
         Command::Serve(args) => serve::serve(args, output),
         Command::LoginToken(args) => login_token::login_token(settings, args, output),
+        Command::Completions(args) => shell::completions(&args, output),
+        Command::Man(args) => shell::man(&args, output),
         Command::Demo(args) => demo::demo(args, output),
     }
 }

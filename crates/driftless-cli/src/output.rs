@@ -64,8 +64,8 @@ impl Output {
     }
 }
 
-/// Prints to stdout; a reader that has seen enough is no failure.
-fn print(text: &str) -> Result<(), Failure> {
+/// Prints to stdout, whoever reads; a reader that has seen enough is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())

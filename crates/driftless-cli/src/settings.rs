@@ -10,7 +10,10 @@ use driftless::{Client, Dataset, DatasetName, IdentityId, IdentityPoolId};
 use crate::exit::Failure;
 
 /// Signed for where a service has an address of its own and no region was given.
-const DEFAULT_REGION: &str = "us-east-1";
+pub(crate) const DEFAULT_REGION: &str = "us-east-1";
+
+/// The flags and the variables that name a service.
+const NO_SERVICE: (&str, &str) = ("--endpoint or --region", "DRIFTLESS_ENDPOINT or AWS_REGION");
 
 /// Where data are and whose they are.
 #[derive(Debug, Args)]
@@ -91,16 +94,27 @@ impl Settings {
         })
     }
 
+    pub(crate) fn identity(&self) -> Result<IdentityId, Failure> {
+        let identity = self.identity.clone();
+        identity.ok_or_else(|| unset("--identity", "DRIFTLESS_IDENTITY"))
+    }
+
+    /// Returns the service by itself, and how it was named.
+    pub(crate) fn service_and_name(&self) -> Result<(Arc<dyn Transport>, String), Failure> {
+        let (Some(endpoint), Some(name)) = (
+            self.service()?,
+            self.endpoint.as_ref().or(self.region.as_ref()),
+        ) else {
+            return Err(unset(NO_SERVICE.0, NO_SERVICE.1));
+        };
+        Ok((transport(endpoint), name.clone()))
+    }
+
     /// Refuses what a sync needs and is not there, before anything is opened.
     pub(crate) fn check_for_sync(&self) -> Result<(), Failure> {
-        if self.identity.is_none() {
-            return Err(unset("--identity", "DRIFTLESS_IDENTITY"));
-        }
+        self.identity()?;
         if self.service()?.is_none() {
-            return Err(unset(
-                "--endpoint or --region",
-                "DRIFTLESS_ENDPOINT or AWS_REGION",
-            ));
+            return Err(unset(NO_SERVICE.0, NO_SERVICE.1));
         }
         Ok(())
     }

@@ -9,6 +9,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::exit::Failure;
 
+/// What the text of a NaN begins with that is not the common one; its bits follow in hexadecimal digits.
+pub(crate) const NAN_PREFIX: &str = "NaN:";
+
 /// What a typed-in value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Type {
@@ -157,7 +160,11 @@ pub(crate) fn typed(value: &Value) -> serde_json::Value {
             .collect(),
         other => plain(other),
     };
-    json!({ "type": type_name(value), "value": plain })
+    let mut object = json!({ "type": type_name(value), "value": plain });
+    if let Value::Scalar(Scalar::Unknown { type_code, .. }) = value {
+        object["code"] = json!(type_code);
+    }
+    object
 }
 
 /// Returns a value without types: bytes in Base64, moments in milliseconds, numbers that JSON cannot say as text.
@@ -179,6 +186,9 @@ fn plain(value: &Value) -> serde_json::Value {
             Scalar::Int(number) | Scalar::Timestamp(number) => json!(number),
             Scalar::Uint(number) => json!(number),
             Scalar::Float(number) if number.is_finite() => json!(number),
+            Scalar::Float(number) if number.is_nan() && number.to_bits() != f64::NAN.to_bits() => {
+                json!(format!("{NAN_PREFIX}{:x}", number.to_bits()))
+            }
             Scalar::Float(number) => json!(number.to_string()),
             Scalar::String(text) => json!(text),
             Scalar::Bytes(bytes) | Scalar::Unknown { bytes, .. } => json!(BASE64.encode(bytes)),

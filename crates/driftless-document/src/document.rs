@@ -54,6 +54,10 @@ impl Document {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the author of the edits made here.
     #[must_use]
     pub const fn actor(&self) -> Actor {

@@ -42,6 +42,10 @@ impl Edit {
         &self.changes
     }
 
+    pub(crate) fn into_changes(self) -> Vec<ExpandedChange> {
+        self.changes
+    }
+
     /// Appends a later edit.
     pub fn append(&mut self, mut later: Self) {
         self.deltas.append(&mut later.deltas);

@@ -58,6 +58,7 @@ mod apply;
 #[doc(hidden)]
 pub mod branch;
 mod compact;
+mod concurrent;
 mod conflict;
 mod contradict;
 mod diff;

@@ -35,6 +35,15 @@ impl Operation {
                 of_path(path) + values.iter().map(of_value).sum::<usize>()
             }
             Self::Add(path, member) => of_path(path) + of_member(member),
+            Self::PutConcurrently { places, .. } => {
+                let values = |(path, values): &(Path, Vec<Value>)| {
+                    values
+                        .iter()
+                        .map(|it| of_path(path) + of_value(it))
+                        .sum::<usize>()
+                };
+                places.iter().map(values).sum()
+            }
         };
         Some(bytes)
     }

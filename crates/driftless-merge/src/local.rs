@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Clock, Document, Edit, EditError, Path, Scalar, Value, branch};
+use driftless_document::{Actor, Clock, Document, Edit, EditError, Path, Scalar, Value, branch};
 use driftless_record::{RESERVED_PREFIX, is_reserved};
 use driftless_wire::Timestamp;
 
@@ -49,6 +49,13 @@ pub enum Operation {
     Add(Path, Scalar),
     /// Removes a member of the set at a path.
     Discard(Path, Scalar),
+    /// Puts several values at each of some places, as devices do that know nothing of each other.
+    PutConcurrently {
+        /// The places, and at each the value to be shown first.
+        places: Vec<(Path, Vec<Value>)>,
+        /// As many authors as a place has values, drawn for this alone.
+        authors: Vec<Actor>,
+    },
 }
 
 /// Why an edit was refused; nothing changed.
@@ -99,6 +106,9 @@ impl Operation {
             | Self::Insert { path, .. }
             | Self::Add(path, _)
             | Self::Discard(path, _) => Box::new(std::iter::once(path.root())),
+            Self::PutConcurrently { places, .. } => {
+                Box::new(places.iter().map(|(path, _)| path.root()))
+            }
         }
     }
 
@@ -118,6 +128,9 @@ impl Operation {
             Self::Insert { path, at, values } => document.insert(path, at, &values, time),
             Self::Add(path, member) => document.add(path, &member, time),
             Self::Discard(path, member) => document.discard(path, &member, time),
+            Self::PutConcurrently { places, authors } => {
+                document.put_concurrently(&places, authors, time)
+            }
         }
     }
 }

@@ -342,8 +342,8 @@ impl Dataset {
         let made = self.slot.edit(&self.shared, |replica| {
             let mut before = Before::nothing();
             let (answer, made) = replica.transaction(now, |inner| {
-                let policies = &self.shared.policies;
-                let mut transaction = Transaction::new(inner, policies, &mut before);
+                let (policies, seeds) = (&self.shared.policies, &self.shared.seeds);
+                let mut transaction = Transaction::new(inner, policies, seeds, &mut before);
                 match catch_unwind(AssertUnwindSafe(|| run(&mut transaction))) {
                     Ok(ran) => ran.map_err(Stopped::Failed),
                     Err(panic) => Err(Stopped::Panicked(panic)),

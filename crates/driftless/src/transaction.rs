@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use driftless_document::{Path, Scalar, Value};
+use driftless_document::{Conflict, Path, Scalar, Value};
 use driftless_merge::Operation;
 
 use crate::error::PutError;
 use crate::policy::Policies;
+use crate::seeds::Seeds;
 use crate::undo::Before;
 
 /// Several edits in the making; reads see those made before.
@@ -17,6 +18,7 @@ use crate::undo::Before;
 pub struct Transaction<'a, 'b> {
     inner: &'a mut driftless_merge::Transaction<'b>,
     policies: &'a Policies,
+    seeds: &'a Seeds,
     before: &'a mut Before,
 }
 
@@ -24,11 +26,13 @@ impl<'a, 'b> Transaction<'a, 'b> {
     pub(crate) const fn new(
         inner: &'a mut driftless_merge::Transaction<'b>,
         policies: &'a Policies,
+        seeds: &'a Seeds,
         before: &'a mut Before,
     ) -> Self {
         Self {
             inner,
             policies,
+            seeds,
             before,
         }
     }
@@ -62,6 +66,28 @@ impl<'a, 'b> Transaction<'a, 'b> {
         let values: BTreeMap<String, Scalar> = values.into_iter().collect();
         let values = self.policies.settle_all(self.inner.document(), values);
         self.edit(Operation::Put(values))
+    }
+
+    /// Returns all values that concurrent writers left at a path, the one that would be shown without a policy first.
+    #[must_use]
+    pub fn conflicts(&self, path: impl Into<Path>) -> Vec<Conflict> {
+        self.inner.document().state().conflicts_at(&path.into())
+    }
+
+    /// Puts several values at each of some places, as devices do that know nothing of each other: they stand beside each
+    /// other until someone writes there. What stood there before goes. No policy is asked.
+    ///
+    /// The first value of a place is shown, if all are scalars; what merges inside is made by an author that all devices
+    /// share, so that [`conflicts`](Self::conflicts) tells what is shown then. It builds the document anew as often as one
+    /// place has values, so it is for tools that bring back what was exported.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::Refused`].
+    pub fn put_concurrently(&mut self, places: Vec<(Path, Vec<Value>)>) -> Result<(), PutError> {
+        let most = places.iter().map(|(_, values)| values.len()).max();
+        let authors = (0..most.unwrap_or(0)).map(|_| self.seeds.actor()).collect();
+        self.edit(Operation::PutConcurrently { places, authors })
     }
 
     /// Removes what stands at a path.

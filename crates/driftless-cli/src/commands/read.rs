@@ -1,11 +1,9 @@
 //! Commands that show what is in the store, or at the service.
 
-use std::fs;
-
 use driftless::{Dataset, Path};
 use serde_json::{Value as Json, json};
 
-use crate::args::{ConflictsArgs, ExportArgs, KeyArgs, ListArgs};
+use crate::args::{ConflictsArgs, KeyArgs, ListArgs};
 use crate::commands::sync::runtime;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, shortened, table};
@@ -186,42 +184,6 @@ pub(crate) fn conflicts(
             },
         )
     })
-}
-
-pub(crate) fn export(
-    settings: &Settings,
-    args: ExportArgs,
-    output: &Output,
-) -> Result<(), Failure> {
-    settings.with_dataset(&args.of.dataset, |dataset| {
-        let object = whole(dataset);
-        let Some(file) = &args.output else {
-            return output.answer(|| object.clone(), || format!("{object:#}\n"));
-        };
-        fs::write(file, format!("{object:#}\n")).map_err(|error| {
-            Failure::new(
-                Exit::Io,
-                format!("cannot write {}: {error}", file.display()),
-            )
-        })?;
-        output.answer(
-            || json!({ "dataset": dataset.name(), "file": file }),
-            || format!("{} keys are in {}\n", dataset.len(), file.display()),
-        )
-    })
-}
-
-/// Returns a dataset with all that concurrent writers left in it.
-pub(crate) fn whole(dataset: &Dataset) -> Json {
-    let entries = dataset.entries().into_iter().map(|(key, shown)| {
-        let mut object = value::typed(&shown);
-        let conflicts = dataset.conflicts(&key);
-        if conflicts.len() > 1 {
-            object["conflicts"] = conflicts.iter().map(value::conflict).collect();
-        }
-        (key, object)
-    });
-    json!({ "dataset": dataset.name(), "entries": entries.collect::<serde_json::Map<_, _>>() })
 }
 
 /// Returns what `get` and `list` tell scripts of a key.

@@ -44,19 +44,23 @@ pub(crate) fn sync(settings: &Settings, args: SyncArgs, output: &Output) -> Resu
                 )
             },
         )?;
-        let full = done
-            .iter()
-            .find_map(|(dataset, report)| match report.outcome {
-                Outcome::Full(size) => Some(format!(
-                    "dataset {} does not fit: it takes {} of {} characters, remove something",
-                    dataset.name(),
-                    size.live,
-                    size.refused_above
-                )),
-                _ => None,
-            });
-        full.map_or(Ok(()), |message| Err(Failure::new(Exit::Full, message)))
+        let mut ends = done.iter();
+        ends.try_for_each(|(dataset, report)| check_fits(dataset, report))
     })
+}
+
+/// Fails if the joined data did not fit.
+pub(crate) fn check_fits(dataset: &Dataset, report: &Report) -> Result<(), Failure> {
+    let Outcome::Full(size) = report.outcome else {
+        return Ok(());
+    };
+    let message = format!(
+        "dataset {} does not fit: it takes {} of {} characters, remove something",
+        dataset.name(),
+        size.live,
+        size.refused_above
+    );
+    Err(Failure::new(Exit::Full, message))
 }
 
 /// Returns the runtime that sessions run in.
@@ -65,7 +69,8 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
     Ok(builder.worker_threads(2).enable_all().build()?)
 }
 
-fn object(dataset: &Dataset, report: &Report) -> Json {
+/// Returns what a session did, for scripts.
+pub(crate) fn object(dataset: &Dataset, report: &Report) -> Json {
     json!({
         "dataset": dataset.name(),
         "requests": report.requests,

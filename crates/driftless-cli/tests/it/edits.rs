@@ -87,6 +87,7 @@ fn export_goes_to_stdout_or_into_a_file() {
     device.run(&["put", "a", "1"]);
     device.run(&["increment", "n", "5"]);
     let expected = json!({
+        "version": 1,
         "dataset": "notes",
         "entries": {
             "a": { "type": "string", "value": "1" },

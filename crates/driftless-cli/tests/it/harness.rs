@@ -77,6 +77,18 @@ impl Device {
 
     /// Returns a command on the dataset `notes` of this device.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.undecided(args);
+        if !args
+            .iter()
+            .any(|arg| ["--datasets", "--remote", "--all"].contains(arg))
+        {
+            command.args(["--dataset", "notes"]);
+        }
+        command
+    }
+
+    /// Returns a command that names no dataset.
+    pub(crate) fn undecided(&self, args: &[&str]) -> Command {
         let mut command = driftless();
         command
             .env("DRIFTLESS_STORE", self.store())
@@ -87,12 +99,6 @@ impl Device {
             .args(args);
         if let Some(endpoint) = &self.endpoint {
             command.env("DRIFTLESS_ENDPOINT", endpoint);
-        }
-        if !args
-            .iter()
-            .any(|arg| ["--datasets", "--remote", "--all"].contains(arg))
-        {
-            command.args(["--dataset", "notes"]);
         }
         command
     }

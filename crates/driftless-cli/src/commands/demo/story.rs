@@ -12,9 +12,9 @@ use serde_json::json;
 use super::proof::{self, Proof};
 use super::report;
 use super::world::{Options, World};
-use crate::commands::read::whole;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shortened, table};
+use crate::portable::export;
 use crate::value;
 
 /// How many edits each device makes at random.
@@ -168,7 +168,7 @@ fn show(world: &World, proof: Proof, seed: u64, output: &Output) -> Result<(), F
                 "keys": proof.keys,
                 "values": proof.values,
                 "devices": report::objects(&world.devices),
-                "data": whole(dataset),
+                "data": export(dataset),
             })
         },
         || {

@@ -1,0 +1,106 @@
+//! `export` and `import`: a dataset as JSON, and back.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use driftless::{Dataset, Transaction};
+use serde_json::json;
+
+use crate::args::{ExportArgs, ImportArgs};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::portable::{self, Entry};
+use crate::settings::Settings;
+
+/// A larger file is refused: a dataset has a megabyte, and as JSON hardly more than ten.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+pub(crate) fn export(
+    settings: &Settings,
+    args: ExportArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    settings.with_dataset(&args.of.dataset, |dataset| {
+        let object = portable::export(dataset);
+        let Some(file) = &args.output else {
+            return output.answer(|| object.clone(), || format!("{object:#}\n"));
+        };
+        fs::write(file, format!("{object:#}\n"))
+            .map_err(|error| io_failure("write", file, error))?;
+        output.answer(
+            || json!({ "dataset": dataset.name(), "file": file }),
+            || format!("{} keys are in {}\n", dataset.len(), file.display()),
+        )
+    })
+}
+
+/// Makes the keys of a file look as they look there; keys that are not in it stay.
+pub(crate) fn import(
+    settings: &Settings,
+    args: ImportArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let (name, entries) = portable::parse(&read(&args.file)?)?;
+    let name = match args.dataset {
+        Some(name) => name,
+        None => name
+            .parse()
+            .map_err(|error| Failure::new(Exit::Input, error))?,
+    };
+    settings.with_dataset(&name, |dataset| {
+        let changed = make_equal(dataset, &entries)?;
+        output.answer(
+            || json!({ "dataset": name, "keys": entries.len(), "changed": changed }),
+            || format!("{changed} of {} keys were changed\n", entries.len()),
+        )
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let opened = File::open(file);
+    let read = opened.and_then(|it| it.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| io_failure("read", file, error))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let message = format!("{} has over {MAX_FILE_BYTES} bytes", file.display());
+        return Err(Failure::new(Exit::Input, message));
+    }
+    Ok(bytes)
+}
+
+fn io_failure(verb: &str, file: &Path, error: std::io::Error) -> Failure {
+    let message = format!("cannot {verb} {}: {error}", file.display());
+    Failure::new(Exit::Io, message)
+}
+
+/// Writes what differs, all of it or nothing, and tells at how many keys.
+fn make_equal(dataset: &Dataset, entries: &[(String, Entry)]) -> Result<usize, Failure> {
+    dataset.transaction(|edit| {
+        let mut changed = 0;
+        for (key, entry) in entries {
+            if standing(edit, key).as_ref() != Some(entry) {
+                write(edit, key, entry)?;
+                changed += 1;
+            }
+        }
+        Ok(changed)
+    })
+}
+
+fn standing(edit: &Transaction<'_, '_>, key: &str) -> Option<Entry> {
+    Entry::read(key, |path| edit.conflicts(path))
+}
+
+/// Writes one key, and looks whether it stands there as it should.
+fn write(edit: &mut Transaction<'_, '_>, key: &str, entry: &Entry) -> Result<(), Failure> {
+    edit.put(key, entry.value.clone())?;
+    for place in &entry.conflicts {
+        edit.put_concurrently(vec![place.clone()])?;
+    }
+    if standing(edit, key).as_ref() == Some(entry) {
+        return Ok(());
+    }
+    let message = format!("what the file has at {key:?} cannot be kept as it is there");
+    Err(Failure::new(Exit::Input, message))
+}

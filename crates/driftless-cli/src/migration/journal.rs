@@ -1,0 +1,201 @@
+//! What a migration has begun and done, in a file of JSON lines that only grows.
+//!
+//! The first line says from where to where; each other one that a dataset was begun, or is done. A line counts once it is
+//! on disk with its end; a last one without, of a run that was killed, is cut off.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+const VERSION: u32 = 1;
+
+/// From where to where data go: what tells one migration from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The address or region of the source.
+    pub from: String,
+    /// The pool at the source.
+    pub from_pool: IdentityPoolId,
+    /// The address or region of the target.
+    pub to: String,
+    /// The pool at the target.
+    pub to_pool: IdentityPoolId,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    version: u32,
+    route: Route,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    identity: IdentityId,
+    dataset: DatasetName,
+    step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Step {
+    Begun,
+    Done,
+}
+
+/// The record of one migration; each entry waits for the disk.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    steps: HashMap<(IdentityId, DatasetName), Step>,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The file cannot be opened, read or written.
+    #[error("the state file cannot be used")]
+    Io(#[from] io::Error),
+    /// Another run has it open; two at once would each take the other's records for foreign ones.
+    #[error("another migration has the state file open")]
+    InUse,
+    /// The file is of another migration: give each its own.
+    #[error("the state file is of a migration from {} to {}", .0.from, .0.to)]
+    OtherRoute(Box<Route>),
+    /// The file is no journal, is damaged, or is of a later version; it was not touched.
+    #[error("line {line} of the state file makes no sense")]
+    Line {
+        /// Which, from 1.
+        line: usize,
+    },
+}
+
+impl Journal {
+    /// Opens the journal of a migration, or begins it where there is no file.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`]; what is in the file is then as it was.
+    pub fn open(path: &Path, route: &Route) -> Result<Self, JournalError> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(path)?;
+        file.try_lock().map_err(|error| match error {
+            std::fs::TryLockError::WouldBlock => JournalError::InUse,
+            std::fs::TryLockError::Error(error) => JournalError::Io(error),
+        })?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let steps = read(&text[..whole], text.len(), route)?;
+        file.set_len(whole as u64)?;
+        file.seek(SeekFrom::End(0))?;
+        let mut journal = Self { file, steps };
+        if whole == 0 {
+            let route = route.clone();
+            journal.append(&Head {
+                version: VERSION,
+                route,
+            })?;
+        }
+        Ok(journal)
+    }
+
+    pub(super) fn is_begun(&self, identity: &IdentityId, dataset: &DatasetName) -> bool {
+        self.step(identity, dataset).is_some()
+    }
+
+    pub(super) fn is_done(&self, identity: &IdentityId, dataset: &DatasetName) -> bool {
+        self.step(identity, dataset) == Some(Step::Done)
+    }
+
+    fn step(&self, identity: &IdentityId, dataset: &DatasetName) -> Option<Step> {
+        let key = (identity.clone(), dataset.clone());
+        self.steps.get(&key).copied()
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        identity: &IdentityId,
+        dataset: &DatasetName,
+    ) -> Result<(), JournalError> {
+        match self.is_begun(identity, dataset) {
+            true => Ok(()),
+            false => self.note(identity, dataset, Step::Begun),
+        }
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        identity: &IdentityId,
+        dataset: &DatasetName,
+    ) -> Result<(), JournalError> {
+        self.note(identity, dataset, Step::Done)
+    }
+
+    fn note(
+        &mut self,
+        identity: &IdentityId,
+        dataset: &DatasetName,
+        step: Step,
+    ) -> Result<(), JournalError> {
+        let (identity, dataset) = (identity.clone(), dataset.clone());
+        let line = Line {
+            identity,
+            dataset,
+            step,
+        };
+        self.append(&line)?;
+        self.steps.insert((line.identity, line.dataset), step);
+        Ok(())
+    }
+
+    fn append(&mut self, line: &impl Serialize) -> Result<(), JournalError> {
+        let mut text = serde_json::to_vec(line).map_err(io::Error::from)?;
+        text.push(b'\n');
+        self.file.write_all(&text)?;
+        Ok(self.file.sync_data()?)
+    }
+}
+
+/// Reads whole lines. A file without any is not taken over, unless it is empty: it may be somebody's.
+fn read(
+    text: &[u8],
+    length: usize,
+    route: &Route,
+) -> Result<HashMap<(IdentityId, DatasetName), Step>, JournalError> {
+    let mut lines = text.split_inclusive(|byte| *byte == b'\n').zip(1..);
+    let Some((head, _)) = lines.next() else {
+        return match length {
+            0 => Ok(HashMap::new()),
+            _ => Err(JournalError::Line { line: 1 }),
+        };
+    };
+    let head: Head = parse(head, 1)?;
+    if head.version != VERSION {
+        return Err(JournalError::Line { line: 1 });
+    }
+    if head.route != *route {
+        return Err(JournalError::OtherRoute(Box::new(head.route)));
+    }
+    let steps = lines.map(|(text, line)| {
+        let line: Line = parse(text, line)?;
+        Ok(((line.identity, line.dataset), line.step))
+    });
+    steps.collect()
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a [u8], line: usize) -> Result<T, JournalError> {
+    serde_json::from_slice(text).map_err(|_| JournalError::Line { line })
+}
