@@ -75,7 +75,8 @@ mod tests {
         }
         let number = |value: &i64| Value::Scalar(Scalar::Int(*value));
         let places = [(Path::from("k"), values.iter().map(number).collect())];
-        let authors = (0..values.len()).map(|n| Actor::random([9 - n as u8; 8]));
+        // Of equal counters the author of the last value would win.
+        let authors = (0..values.len()).map(|n| Actor::random([2 + n as u8; 8]));
         let edit = document.put_concurrently(&places, authors.collect(), 0);
         whole = replayed(whole, &edit.unwrap());
         let shown: Vec<Value> = document
