@@ -54,6 +54,11 @@ impl Document {
         }
     }
 
+    /// Returns the name that objects are created under.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the author of the edits made here.
     #[must_use]
     pub const fn actor(&self) -> Actor {
