@@ -19,12 +19,14 @@ impl Replica {
         self.abandon();
         // A first push whose outcome is unknown may have begun a life that was never listed.
         let mut deleting = std::mem::take(&mut self.row.deleting);
+        let unwanted = std::mem::take(&mut self.row.unwanted);
         deleting.extend(self.row.lineage);
         deleting.extend(self.row.sent.iter().map(|sent| sent.lineage));
         deleting.sort_unstable();
         deleting.dedup();
         self.start_anew(actor);
         self.row.deleting = deleting;
+        self.row.unwanted = unwanted;
         let mut commit = Commit::new(self.key.clone());
         commit.snapshot = Some(Snapshot {
             document: None,

@@ -30,7 +30,8 @@ impl Replica {
         if let Some(push) = self.plan_compaction(&mut session) {
             return self.push(session, now, token, push);
         }
-        let state = self.document.state();
+        let offered = session.children.offered.clone();
+        let state = offered.as_deref().unwrap_or_else(|| self.document.state());
         let is_done = match &self.stored {
             Some(stored) => {
                 (!stored.needs_repair() || mutant!(DamageLeft)) && stored.state() == state
@@ -39,15 +40,19 @@ impl Replica {
         };
         if is_done {
             branch!(NothingToPush);
-            return self.finish(session);
+            return self.conclude(session);
         }
-        match self.plan(&mut session) {
+        match self.plan(&mut session, state) {
             Ok(push) => self.push(session, now, token, push),
+            Err(_) if self.leave_children(&mut session) => {
+                session.token = Some(token);
+                self.offer(session, now);
+            }
             // The one way in which a plan fails today is that the state does not fit.
             Err(_) => {
                 branch!(Full);
                 session.summary.full = Some(self.size());
-                self.finish(session);
+                self.conclude(session);
             }
         }
     }
@@ -88,7 +93,7 @@ impl Replica {
         Some(push)
     }
 
-    fn plan(&self, session: &mut Session) -> Result<Push, PlanError> {
+    fn plan(&self, session: &mut Session, state: &State) -> Result<Push, PlanError> {
         let life = match &self.stored {
             Some(stored) => Life::Continued(stored),
             // Slots that were all removed are repaired: the same life, so that devices that know more bring it back.
@@ -104,7 +109,7 @@ impl Replica {
                 }
             }
         };
-        self.plan_life(session, life, self.document.state())
+        self.plan_life(session, life, state)
     }
 
     fn plan_life(
@@ -146,7 +151,7 @@ impl Replica {
         // Whoever compacts pushes no edits.
         let pushed = match compacts {
             true => before,
-            false => self.document.state(),
+            false => push.stored.state(),
         };
         let keys = pushed.changed_keys(&pushed.diff(before));
         let counter = pushed.seen_from(self.row.actor);

@@ -298,7 +298,7 @@ impl Replica {
 }
 
 /// Returns the name that objects are created under: without the suffix that a merge of identities appends [COGNITO 2.6].
-fn base_name(name: &str) -> &str {
+pub(crate) fn base_name(name: &str) -> &str {
     match name.rsplit_once('.') {
         Some((base, suffix)) if !base.is_empty() && suffix.parse::<IdentityId>().is_ok() => base,
         _ => name,

@@ -56,6 +56,8 @@ impl Replica {
         if session.summary.repaired {
             branch!(Repaired);
         }
+        let taken_in =
+            self.take_children_in(&mut session, now, in_flight.stored.state(), &mut commit);
         session.summary.wrote = Some(in_flight.wrote);
         session.summary.changed_there.extend(in_flight.keys);
         self.row.lineage = Some(in_flight.stored.lineage());
@@ -72,8 +74,8 @@ impl Replica {
         self.stored = Some(in_flight.stored);
         self.listed_beyond = None;
         self.keep(commit, Durability::Buffered);
-        if let Some(begun) = begun {
-            self.tell(&mut session, begun);
+        for absorbed in taken_in.into_iter().chain(begun) {
+            self.tell(&mut session, absorbed);
         }
         // What was not synchronized is pushed onto the compacted life, and a life that was repaired is compacted then.
         if session.compaction == Compaction::Wanted
@@ -82,7 +84,7 @@ impl Replica {
             let since = self.row.count;
             return self.list(session, since);
         }
-        self.finish(session);
+        self.conclude(session);
     }
 
     /// Goes on with what was compacted out of the listed state, and writes what that lacked again.

@@ -5,8 +5,10 @@
 )]
 
 mod chaos;
+mod children;
 mod compaction;
 mod life;
+mod meeting;
 mod push;
 mod recovery;
 mod world;
