@@ -571,7 +571,7 @@ fn edit() -> impl Strategy<Value = Edit> {
 fn edit_of_one() -> impl Strategy<Value = Edit> {
     let by = prop_oneof![8 => -5..5_i64, 1 => Just(i64::MAX), 1 => Just(i64::MIN)];
     let beyond = prop::bool::weighted(0.05);
-    let place = (any::<Index>(), any::<Index>(), beyond.clone());
+    let place = (any::<Index>(), any::<Index>(), beyond);
     let text = prop_oneof![1 => Just(String::new()), 3 => "[a-cäß\u{1f600}\n]{1,6}"];
     prop_oneof![
         3 => (key(), scalar()).prop_map(|(key, value)| Edit::Put(key, value)),
@@ -580,7 +580,7 @@ fn edit_of_one() -> impl Strategy<Value = Edit> {
         3 => (key(), place, text).prop_map(|(key, (at, delete, is_beyond), text)| {
             Edit::Splice(key, at, delete, is_beyond, text)
         }),
-        3 => (key(), any::<Index>(), beyond.clone(), scalar())
+        3 => (key(), any::<Index>(), beyond, scalar())
             .prop_map(|(key, at, is_beyond, value)| Edit::Insert(key, at, is_beyond, value)),
         1 => (key(), any::<Index>()).prop_map(|(key, at)| Edit::RemoveElement(key, at)),
         2 => (key(), scalar()).prop_map(|(key, member)| Edit::Add(key, member)),
