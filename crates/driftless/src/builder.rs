@@ -7,16 +7,19 @@ use std::sync::{Arc, Mutex};
 use driftless_merge::{Durability, Owner};
 use driftless_record::Limits;
 use driftless_store::{DiskStore, RecoveryReport, Store};
-use driftless_transport::{Clock, SystemClock, Timer, TokioTimer, Transport};
+use driftless_transport::{
+    Clock, IdentityPool, IdentityPoolBuilder, SystemClock, Timer, TokioTimer, Transport,
+};
 use driftless_wire::{IdentityId, IdentityPoolId};
 use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::error::OpenError;
+use crate::identity::{Became, Identities, IdentityChange, StoreCache, identity_of, known_owner};
 use crate::policy::{Policies, Policy};
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
-use crate::shared::Shared;
+use crate::shared::{Open, Shared};
 use crate::workers::{SystemWorkers, Workers};
 
 /// The setting of the store that names the identity pool whose data it keeps.
@@ -31,6 +34,7 @@ pub struct ClientBuilder {
     place: Place,
     pool: Option<IdentityPoolId>,
     owner: Owner,
+    identities: Option<(IdentityPoolBuilder, MakeTransport)>,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
@@ -41,7 +45,11 @@ pub struct ClientBuilder {
     policies: Policies,
     recorder: Option<Arc<dyn Recorder>>,
     accepts_loss: bool,
+    accepts_long_names: bool,
 }
+
+/// Makes the transport that signs with the credentials of a pool.
+type MakeTransport = Box<dyn FnOnce(Arc<IdentityPool>) -> Arc<dyn Transport> + Send>;
 
 /// Where the store is.
 pub(crate) enum Place {
@@ -64,6 +72,7 @@ impl ClientBuilder {
             place,
             pool: None,
             owner: Owner::Local,
+            identities: None,
             transport: None,
             clock: Arc::new(SystemClock),
             timer: Arc::new(TokioTimer),
@@ -74,6 +83,7 @@ impl ClientBuilder {
             policies: Policies::default(),
             recorder: None,
             accepts_loss: false,
+            accepts_long_names: false,
         }
     }
 
@@ -87,10 +97,38 @@ impl ClientBuilder {
     }
 
     /// Names the identity whose data these are. Data are kept per identity; without one they belong
-    /// to whoever uses the device, and cannot be synchronized.
+    /// to whoever uses the device, and cannot be synchronized; the first identity that the store is opened with adopts them.
     pub fn identity(self, identity: IdentityId) -> Self {
         Self {
             owner: Owner::Identity(identity),
+            ..self
+        }
+    }
+
+    /// Asks an identity pool whose data these are, in place of [`identity`](Self::identity): a guest's, or those of whoever
+    /// has logged in. `transport` makes the way to the service, signed with the pool's credentials.
+    ///
+    /// The identity is kept in the store, so that a guest stays the same one. Before the first one is known, data can be
+    /// edited offline; it adopts them. A guest that logs in keeps the data: if the service merges the guest into an
+    /// identity that exists, they move there. Anybody else who logs in sees their own data and nothing else. See
+    /// [`IdentityChange`](crate::IdentityChange) and [`Client::sign_out`].
+    pub fn identity_pool(
+        self,
+        pool: IdentityPoolBuilder,
+        transport: impl FnOnce(Arc<IdentityPool>) -> Arc<dyn Transport> + Send + 'static,
+    ) -> Self {
+        Self {
+            identities: Some((pool, Box::new(transport))),
+            ..self
+        }
+    }
+
+    /// Accepts names of datasets that are so long that a merge of identities may not find a name for what it leaves.
+    ///
+    /// With an identity pool they are refused otherwise, see [`DatasetError::LongName`](crate::DatasetError::LongName).
+    pub fn accept_long_names(self) -> Self {
+        Self {
+            accepts_long_names: true,
             ..self
         }
     }
@@ -193,9 +231,19 @@ impl ClientBuilder {
             let value = pool.as_str().as_bytes();
             store.set_setting(POOL_SETTING, Some(value), Durability::Disk)?;
         }
+        let (owner, identities, transport) = match self.identities {
+            None => (self.owner, None, self.transport),
+            Some((builder, make_transport)) => {
+                let owner = known_owner(&*store).map_err(OpenError::Identity)?;
+                let cache = StoreCache(Arc::clone(&store));
+                let pool = Arc::new(builder.cache(Arc::new(cache)).build());
+                let transport = make_transport(Arc::clone(&pool));
+                (owner, Some(Identities::new(pool)), Some(transport))
+            }
+        };
         let shared = Shared {
             store,
-            transport: self.transport,
+            transport,
             clock: self.clock,
             timer: self.timer,
             workers: self.workers,
@@ -203,10 +251,12 @@ impl ClientBuilder {
             durability: self.durability,
             recorder: self.recorder,
             pool,
-            owner: self.owner,
+            identities,
+            changed_identity: watch::Sender::new(None),
+            accepts_long_names: self.accepts_long_names,
             limits: self.limits,
             policies: self.policies,
-            slots: Mutex::default(),
+            open: Mutex::new(Open::new(owner)),
             closed: watch::Sender::new(false),
         };
         if let Some(report) = report {
@@ -215,10 +265,30 @@ impl ClientBuilder {
             }
             check_loss(&*shared.store, self.accepts_loss)?;
         }
+        adopt(&shared)?;
         Ok(Client {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// Moves to the identity whose data are shown what was made before it was known, and what a crash left of a move.
+fn adopt(shared: &Shared) -> Result<(), OpenError> {
+    let mut open = shared.open();
+    let Some(id) = identity_of(open.owner.clone()) else {
+        return Ok(());
+    };
+    let has_more = !shared.store.datasets(&Owner::Local)?.is_empty();
+    let left = shared.move_to(&mut open, &Owner::Local, &id);
+    if has_more {
+        shared.tell_identity(IdentityChange {
+            before: None,
+            now: Some(id),
+            data: Became::Moved,
+            left,
+        });
+    }
+    Ok(())
 }
 
 fn random_seed() -> Result<[u8; 32], OpenError> {

@@ -98,6 +98,7 @@
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
 //! | `workers.rs` | the threads that wait for the disk |
+//! | `identity.rs`, `wipe.rs` | whose data are shown, and what becomes of them when that changes; removing data |
 //! | `changes.rs` | what consumers hear |
 //! | `error.rs`, `report.rs` | what operations return |
 //!
@@ -108,7 +109,9 @@ pub use driftless_document as document;
 pub use driftless_document::{
     Actor, Conflict, EditError, MAX_NESTING, Path, Scalar, Step, Value, path,
 };
-pub use driftless_merge::{Durability, RefusedEdit, SessionError, Size};
+pub use driftless_merge::{
+    DatasetKey, Durability, LeftOver, Owner, RefusedEdit, SessionError, Size,
+};
 pub use driftless_record::{Limits, Wrote};
 pub use driftless_store as store;
 pub use driftless_transport as transport;
@@ -122,6 +125,7 @@ mod dataset;
 mod driver;
 mod error;
 mod from_value;
+mod identity;
 mod policy;
 mod recorder;
 mod report;
@@ -132,6 +136,7 @@ mod to_value;
 mod transaction;
 mod turns;
 mod undo;
+mod wipe;
 mod workers;
 
 pub use builder::ClientBuilder;
@@ -141,8 +146,10 @@ pub use dataset::Dataset;
 pub use error::{
     CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
 };
+pub use identity::{Became, IdentityChange};
 pub use policy::Policy;
 pub use recorder::Recorder;
 pub use report::{Outcome, Report};
 pub use transaction::Transaction;
+pub use wipe::{Scope, Unsynced, WipeError};
 pub use workers::{Work, Workers};
