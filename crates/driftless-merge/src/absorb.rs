@@ -218,12 +218,11 @@ impl Replica {
         time: i64,
     ) -> Absorbed {
         let actor = session.actor();
-        let local = self.document.state().clone();
-        let listed = match mutant!(DeletionTakesUnsynced) {
-            true => &local,
-            false => listed,
-        };
         self.row.rename(actor);
+        if mutant!(DeletionTakesUnsynced) {
+            let local = self.document.state().clone();
+            return self.document.adopt(state, &local, actor, carry, time);
+        }
         self.document.adopt(state, listed, actor, carry, time)
     }
 

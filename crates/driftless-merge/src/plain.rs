@@ -7,7 +7,8 @@
 //! A record is **foreign** if its count is above head's `seen` and its text is not what the stored state shows. It becomes an
 //! edit upon the stored state, which lives in the session only: it enters the document when its push is known to stand, so
 //! that no edit is imported twice. A text that differs at a lower count is a push of ours that came in part, and is written
-//! again, unless the state lacks pushes that head speaks of: then it is all that is left of one. Who imports has a name of its own, since a push that lost leaves ids that are never given out again.
+//! again, unless the state lacks pushes that head speaks of: then it is all that is left of one. Who imports has a name of its
+//! own, since a push that lost leaves ids that are never given out again.
 
 use std::collections::BTreeMap;
 
@@ -105,16 +106,16 @@ impl Replica {
         let is_damaged = is_headless && self.row.lineage.is_some();
         let is_behind = is_damaged || stored.is_some_and(Stored::lacks_pushes);
         let shown = match stored {
-            _ if is_behind => self.document.state().clone(),
-            Some(stored) => stored.state().clone(),
-            None => self.listed().clone(),
+            _ if is_behind => self.document.state(),
+            Some(stored) => stored.state(),
+            None => self.listed(),
         };
         let mut foreign = BTreeMap::new();
         if is_behind {
             foreign.extend(self.left_of_pushes());
         }
         if is_damaged || !is_behind {
-            foreign.extend(self.foreign(session, &shown));
+            foreign.extend(self.foreign(session, shown));
         }
         if foreign.is_empty() {
             return None;
@@ -126,7 +127,8 @@ impl Replica {
         let importer = self.row.importer.filter(is_whole);
         let importer = importer.unwrap_or_else(|| OpId::new(0, session.actor()));
         let name = base_name(self.key.name().as_str());
-        let mut document = Document::from_state(name, importer.actor, shown.having_seen(importer));
+        let shown = shown.clone().having_seen(importer);
+        let mut document = Document::from_state(name, importer.actor, shown);
         let mut edit = Edit::default();
         for (key, text) in foreign {
             let time = now.as_millis();

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use driftless_document::{Edit, OpId, State, branch, mutant};
 use driftless_record::{Life, PlanError, Predecessor, Push, Standing, Stored, Wrote, is_reserved};
-use driftless_wire::{
-    Op, RecordKey, RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsResponse,
-};
+use driftless_wire::{Op, RecordKey, RecordPatch, SyncCount, Timestamp, UpdateRecordsResponse};
 
 use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
@@ -24,11 +22,8 @@ const UNKNOWN_WAIT: Duration = Duration::from_millis(500);
 impl Replica {
     /// Pushes what the service lacks, or ends the session if that is nothing.
     pub(crate) fn offer(&mut self, mut session: Session, now: Timestamp) {
-        let Some(token) = session.token.take() else {
-            return self.fail(SessionError::Answer("a list came without a session token"));
-        };
         if let Some(push) = self.plan_compaction(&mut session) {
-            return self.push(session, now, token, push, Vec::new(), None);
+            return self.push(session, now, push, Vec::new(), None);
         }
         let imported = self.import(&mut session, now);
         let state = imported.as_ref().map(|imported| &imported.state);
@@ -51,7 +46,7 @@ impl Replica {
         match self.plan(&mut session, state, &plain) {
             Ok(push) => {
                 let edit = imported.map(|imported| imported.edit);
-                self.push(session, now, token, push, plain, edit);
+                self.push(session, now, push, plain, edit);
             }
             // The one way in which a plan fails today is that the state does not fit.
             Err(_) => {
@@ -156,13 +151,15 @@ impl Replica {
 
     fn push(
         &mut self,
-        session: Session,
+        mut session: Session,
         now: Timestamp,
-        token: SyncSessionToken,
         push: Push,
         plain: Vec<(RecordKey, Option<String>)>,
         imported: Option<Edit>,
     ) {
+        let Some(token) = session.token.take() else {
+            return self.fail(SessionError::Answer("a list came without a session token"));
+        };
         let compacts = session.compaction == Compaction::Sent(push.stored.lineage());
         let empty = State::new();
         let before = self.stored.as_ref().map_or(&empty, Stored::state);

@@ -31,7 +31,7 @@ pub struct Size {
     pub live: usize,
     /// What of it is for elements of lists and texts that are deleted; compacting gives it back.
     pub dead: usize,
-    /// What of it is for the clock; compacting gives back what belongs to authors of whom nothing lives.
+    /// What of it is for the clock; compacting gives back what belongs to old authors of whom nothing lives.
     pub clock: usize,
     /// Above this, edits that grow are refused: 85 % of the dataset's limit.
     pub refused_above: usize,

@@ -20,18 +20,14 @@ impl Replica {
         answer: UpdateRecordsResponse,
     ) {
         let patched = |key: &RecordKey| in_flight.patches.iter().find(|patch| patch.key == *key);
-        let is_as_sent = |patch: &&RecordPatch| {
+        let is_as_sent = |patch: &RecordPatch| {
             let shown = answer.records.iter().find(|record| record.key == patch.key);
             shown.is_some_and(|record| record.value == patch.value)
         };
-        let slots = |patch: &&RecordPatch| is_reserved(patch.key.as_str());
-        let mut patches = in_flight.patches.iter();
-        let as_sent = patches
-            .by_ref()
-            .filter(slots)
-            .all(|patch| is_as_sent(&patch));
-        let plain = in_flight.patches.iter().filter(|patch| !slots(patch));
-        let is_plain_changed = !plain.clone().all(|patch| is_as_sent(&patch));
+        let is_slot = |patch: &&RecordPatch| is_reserved(patch.key.as_str());
+        let (slots, plain): (Vec<_>, Vec<_>) = in_flight.patches.iter().partition(is_slot);
+        let as_sent = slots.into_iter().all(is_as_sent);
+        let is_plain_changed = !plain.into_iter().all(is_as_sent);
         let only_sent = answer
             .records
             .iter()
@@ -93,9 +89,8 @@ impl Replica {
             return self.list(session, since);
         }
         // What was not synchronized is pushed onto the compacted life, and a life that was repaired is compacted then.
-        if session.compaction == Compaction::Wanted
-            || (session.summary.compacted && self.has_unsynced())
-        {
+        let was_compaction = in_flight.compacts;
+        if session.compaction == Compaction::Wanted || (was_compaction && self.has_unsynced()) {
             let since = self.row.count;
             return self.list(session, since);
         }
