@@ -164,7 +164,8 @@ impl Replica {
         let seen = match head {
             // What stood there before the dataset was plain is all of others.
             Some(head) if !head.plain => None,
-            Some(head) => Some(head.seen),
+            // A migration leaves a `seen` above all counts, which began anew with the copy of head.
+            Some(head) => self.head_count().map(|count| head.seen.min(count)),
             // Without head it is what this device had listed before.
             None => self.row.lineage.map(|_| session.known),
         };

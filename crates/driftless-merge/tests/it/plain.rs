@@ -264,6 +264,22 @@ fn what_stood_there_before_the_dataset_was_plain_is_imported() {
 }
 
 #[test]
+fn old_client_goes_on_at_a_service_whose_counts_began_anew() {
+    let mut before = two();
+    for number in 0..20 {
+        before.put(0, "number", number);
+        before.sync(0);
+    }
+    let mut world = World::new(2);
+    world.migrate_from(&before);
+    world.put_plain("number", "77");
+    check(
+        &mut world,
+        &[("count", "5"), ("number", "77"), ("text", "begin end")],
+    );
+}
+
+#[test]
 fn equal_text_is_no_change() {
     let mut world = two();
     world.put_plain("number", "2");

@@ -698,6 +698,23 @@ impl World {
             .collect()
     }
 
+    /// Copies what another service holds into this one, as a migration does: in one update, with counts that start anew.
+    pub(crate) fn migrate_from(&mut self, other: &Self) {
+        let patch = |record: Record| {
+            Some(RecordPatch {
+                op: Op::Replace,
+                key: record.key,
+                value: Some(record.value?),
+                sync_count: SyncCount::ZERO,
+                device_last_modified_date: None,
+            })
+        };
+        let patches = other.records().into_iter().filter_map(patch).collect();
+        self.patch(&self.whole_list(), patches);
+        // It knows nothing of the edits made there.
+        self.reference = None;
+    }
+
     /// An old client removes a record.
     pub(crate) fn remove_plain(&mut self, key: &str) {
         self.rewrite(|record| (record.key.as_str() == key).then_some(None));
@@ -706,6 +723,8 @@ impl World {
     /// An old client puts a record of its own.
     pub(crate) fn put_plain(&mut self, key: &str, value: &str) {
         self.foreign.insert(key.to_owned());
+        // Whoever imports it brings it to the server without having it.
+        self.published.insert(key.to_owned());
         let list = self.whole_list();
         let there = list
             .records
