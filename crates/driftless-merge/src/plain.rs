@@ -75,8 +75,10 @@ impl Replica {
     pub(crate) fn learn_plain(&mut self, known: Option<Lineage>) {
         let is_same_life = known == self.row.lineage;
         let head = self.stored.as_ref().and_then(Stored::head);
-        // Where head cannot be read, records that stand there are the best word there is.
-        let is_found = self.stored.is_some() || self.row.lineage.is_none();
+        // Where head cannot be read, records that stand there are the best word there is. Where all slots were removed, a
+        // device that brings nothing leaves it to others to say whose they were.
+        let begins = !self.has_reserved() || !self.document.state().is_blank();
+        let is_found = self.stored.is_some() || (self.row.lineage.is_none() && begins);
         self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
             (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
             (Plain::Yes, Some(false)) if is_same_life => Plain::No,

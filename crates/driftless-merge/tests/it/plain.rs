@@ -4,7 +4,7 @@ use driftless_document::{Scalar, Value};
 use driftless_merge::Operation;
 use driftless_record::HEAD_KEY;
 
-use crate::world::{Fault, World};
+use crate::world::{Disk, Fault, World};
 
 /// Two devices that keep plain records, with a number, a counter and a text.
 fn two() -> World {
@@ -401,4 +401,17 @@ fn dataset_that_is_not_plain_leaves_records_alone() {
     world.settle();
     assert_eq!(value(&world, "number"), Some(Value::from(1)));
     assert_eq!(world.plain()["number"], "2");
+}
+
+/// Whoever brings nothing begins no life where another one stood: a device that knows it repairs it.
+#[test]
+fn fresh_device_leaves_cleared_slots_to_those_who_know_them() {
+    let mut world = two();
+    world.mark(1);
+    world.sync(1);
+    world.remove_slots();
+    world.join_device(Disk::default());
+    assert_eq!(world.sync(2), 1);
+    world.settle();
+    assert_eq!(world.state(2).keys().count(), 4);
 }
