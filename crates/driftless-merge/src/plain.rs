@@ -75,10 +75,9 @@ impl Replica {
     pub(crate) fn learn_plain(&mut self, known: Option<Lineage>) {
         let is_same_life = known == self.row.lineage;
         let head = self.stored.as_ref().and_then(Stored::head);
-        // Where head cannot be read, records that stand there are the best word there is. Where all slots were removed, a
-        // device that brings nothing leaves it to others to say whose they were.
-        let begins = !self.has_reserved() || !self.document.state().is_blank();
-        let is_found = self.stored.is_some() || (self.row.lineage.is_none() && begins);
+        // Where head cannot be read, records that stand there are the best word there is.
+        let is_new = self.row.lineage.is_none() && !self.is_left_to_others();
+        let is_found = self.stored.is_some() || is_new;
         self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
             (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
             (Plain::Yes, Some(false)) if is_same_life => Plain::No,
@@ -90,6 +89,13 @@ impl Replica {
             }
             (plain, _) => plain,
         };
+    }
+
+    /// Tells whether all slots were removed and this device neither knows whose they were nor brings anything: then it begins
+    /// no life, onto which the others would write only what they had not synchronized.
+    pub(crate) fn is_left_to_others(&self) -> bool {
+        let knows_nothing = self.stored.is_none() && self.row.lineage.is_none();
+        knows_nothing && self.has_reserved() && self.document.state().is_blank()
     }
 
     /// Returns the records that are not reserved, tombstones too.

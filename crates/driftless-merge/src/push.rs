@@ -25,6 +25,10 @@ impl Replica {
         if let Some(push) = self.plan_compaction(&mut session) {
             return self.push(session, now, push, Vec::new(), None);
         }
+        if self.is_left_to_others() {
+            branch!(NothingToPush);
+            return self.finish(session);
+        }
         let imported = self.import(&mut session, now);
         let state = imported.as_ref().map(|imported| &imported.state);
         let state = state.unwrap_or(self.document.state());

@@ -415,3 +415,16 @@ fn fresh_device_leaves_cleared_slots_to_those_who_know_them() {
     world.settle();
     assert_eq!(world.state(2).keys().count(), 4);
 }
+
+#[test]
+fn device_that_deleted_the_dataset_leaves_cleared_slots_to_others_too() {
+    let mut world = two();
+    world.edit(1, Operation::PutAt("list".into(), Value::list([1, 2])));
+    world.sync(1);
+    world.sync(0);
+    world.remove_slots();
+    world.delete(0);
+    assert_eq!(world.sync(0), 1);
+    world.settle();
+    assert_eq!(value(&world, "list"), Some(Value::list([1, 2])));
+}
