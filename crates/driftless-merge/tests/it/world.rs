@@ -405,6 +405,10 @@ impl World {
         let input = match pending {
             Output::List(request) => Input::Listed(self.list(request, fault)),
             Output::Update(request) => {
+                // An import that stands without its device knowing is told to nobody, and later edits refer to it.
+                if !self.foreign.is_empty() && !matches!(fault, Fault::Nothing) {
+                    self.reference = None;
+                }
                 let keys: Vec<String> = self.state(device).keys().map(str::to_owned).collect();
                 self.published.extend(keys);
                 Input::Updated(self.update(request, fault))
@@ -601,7 +605,10 @@ impl World {
 
     /// Compares values, conflict sets and op ids with the document that merged every edit.
     pub(crate) fn check_reference(&self) {
-        let (state, reference) = (self.state(0), self.reference.as_ref().unwrap().state());
+        let Some(reference) = &self.reference else {
+            return;
+        };
+        let (state, reference) = (self.state(0), reference.state());
         let keys: BTreeSet<&str> = state.keys().chain(reference.keys()).collect();
         // What old clients put is an edit of nobody.
         for key in keys.into_iter().filter(|key| !self.foreign.contains(*key)) {
