@@ -11,6 +11,9 @@ use driftless_wire::DatasetName;
 /// compared with one automerge document that got every edit ever made; the demonstration and the
 /// simulator do. It is called while the dataset is locked: it must be quick and must not call the
 /// client.
+///
+/// In a [plain](crate::Dataset::is_plain) dataset it is not told of an import of an old client's
+/// record whose push stands without its answer: later edits may refer to operations that it never saw.
 pub trait Recorder: Debug + Send + Sync {
     /// Takes note of an edit.
     fn record(&self, dataset: &DatasetName, edit: &Edit);
