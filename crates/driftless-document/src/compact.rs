@@ -6,11 +6,12 @@
 //!
 //! Live elements are hung anew, without the dead ones between them. Each refers to the nearest one before it that is older;
 //! read as an RGA that is the same order, for whatever stands between two elements with one reference is newer than the
-//! second. Only an element whose nearest is of the same age, as two devices that typed at once leave them, needs a new id.
+//! second. Only an element whose nearest is of the same age, as two devices that typed at once leave them, needs a new id, and
+//! with it the values that were put on it since, which are newer than their element; what was counted on one is added up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diff::{Delta, ObjectDelta, SequenceDelta};
+use crate::diff::{Delta, ObjectDelta, RegisterDelta, SequenceDelta};
 use crate::id::{Actor, MAX_COUNTER, ObjectId, OpId};
 use crate::run::{Run, Span, push_run, push_span};
 use crate::sequence::{Cuts, Sequence};
@@ -74,7 +75,7 @@ impl Compacting {
         for (run, from, len) in sequence.ordered() {
             let piece = cuts.piece(run, from, len).to_run();
             for shown in shown(piece, sequence) {
-                for run in self.hang(&mut before, shown) {
+                for run in self.hang(&mut before, shown, sequence) {
                     hung.insert((run.start.actor, run.start.counter), run);
                 }
             }
@@ -85,12 +86,17 @@ impl Compacting {
     }
 
     /// Hangs a run behind what stands before it; elements of it that get another id become runs of their own.
-    fn hang(&mut self, before: &mut Before, mut run: Run) -> Vec<Run> {
+    fn hang(&mut self, before: &mut Before, mut run: Run, sequence: &Sequence) -> Vec<Run> {
         let mut hung = Vec::new();
         while before.is_tied(run.start) {
             let mut first = run.slice(0, 1);
             let id = self.next();
             self.renamed.insert(first.start, id);
+            // In ascending order, so that the same one wins.
+            for (value, _) in sequence.sets.get(&first.start).into_iter().flatten() {
+                let id = self.next();
+                self.renamed.insert(*value, id);
+            }
             (first.start, first.reference) = (id, before.last);
             before.push(&first);
             hung.push(first);
@@ -112,7 +118,9 @@ impl Compacting {
         let objects = objects.map(|(id, mut changed)| {
             if let ObjectDelta::Sequence(changed) = &mut changed {
                 let sets = std::mem::take(&mut changed.sets).into_iter();
-                changed.sets = sets.map(|(id, set)| (new(id), set)).collect();
+                changed.sets = sets
+                    .map(|(id, set)| (new(id), self.renamed_set(set)))
+                    .collect();
             }
             match id {
                 ObjectId::Root => (id, changed),
@@ -131,11 +139,22 @@ impl Compacting {
             .collect();
     }
 
-    /// Makes one total of all old authors' totals of the same counters.
+    fn renamed_set(&self, mut set: RegisterDelta) -> RegisterDelta {
+        let new = |id| self.renamed.get(id).unwrap_or(id);
+        let added = set.added.iter();
+        set.added = added
+            .map(|(id, content)| (*new(id), content.clone()))
+            .collect();
+        set
+    }
+
+    /// Makes one total of all old authors' totals of the same counters, and of all totals of a counter that has a new id, than
+    /// which they would be older.
     fn add_totals_up(&mut self, delta: &mut Delta, is_old: impl Fn(Actor) -> bool) {
+        let new: BTreeSet<OpId> = self.renamed.values().copied().collect();
         let mut sums: BTreeMap<Vec<OpId>, i64> = BTreeMap::new();
         delta.counts.retain(|key, count| {
-            let is_old = is_old(key.actor);
+            let is_old = is_old(key.actor) || key.counters.iter().any(|id| new.contains(id));
             if is_old {
                 let sum = sums.entry(key.counters.clone()).or_insert(0);
                 *sum = sum.wrapping_add(count.sum);
@@ -239,4 +258,88 @@ fn clock_of(delta: &Delta) -> Clock {
         see(OpId::new(count.last, key.actor));
     }
     clock
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::transaction::Transactable;
+    use automerge::{AutoCommit, ObjType, ROOT, ReadDoc, ScalarValue};
+
+    use crate::emit::emit;
+    use crate::laws::{actor, build, changes, fresh, shown};
+    use crate::state::State;
+
+    /// Two elements of one age behind each other, of which the second is edited.
+    fn tied(
+        insert: impl Fn(&mut AutoCommit, &automerge::ObjId, usize),
+        edit: impl Fn(&mut AutoCommit, &automerge::ObjId, usize),
+    ) -> State {
+        let mut one = fresh(1);
+        let list = one.put_object(ROOT, "l", ObjType::List).unwrap();
+        one.insert(&list, 0, "between").unwrap();
+        let mut two = one.fork().with_actor(fresh(2).get_actor().clone());
+        one.insert(&list, 0, "first").unwrap();
+        insert(&mut two, &list, 1);
+        one.merge(&mut two).unwrap();
+        one.delete(&list, 1).unwrap();
+        edit(&mut one, &list, 1);
+        edit(&mut two, &list, 1);
+        one.merge(&mut two).unwrap();
+        assert_eq!(one.length(&list), 2);
+        State::of(&changes(&mut one))
+    }
+
+    fn check(state: &State) {
+        for old in [0, state.max_counter()] {
+            let compacted = state.compacted(actor(99), old).unwrap();
+            assert_eq!(shown(&compacted), shown(state));
+            assert!(compacted.clock().contains_key(&actor(99)), "renamed");
+            assert_eq!(State::of(&emit(&compacted)), compacted);
+            build(emit(&compacted));
+        }
+    }
+
+    #[test]
+    fn value_put_on_an_element_that_gets_a_new_id_stays() {
+        check(&tied(
+            |list, id, at| list.insert(id, at, "second").unwrap(),
+            |list, id, at| list.put(id, at, "changed").unwrap(),
+        ));
+    }
+
+    #[test]
+    fn counter_that_gets_a_new_id_keeps_what_was_counted() {
+        check(&tied(
+            |list, id, at| list.insert(id, at, ScalarValue::counter(5)).unwrap(),
+            |list, id, at| list.increment(id, at, 2).unwrap(),
+        ));
+        check(&tied(
+            |list, id, at| list.insert(id, at, "second").unwrap(),
+            |list, id, at| {
+                list.put(id, at, ScalarValue::counter(5)).unwrap();
+                list.increment(id, at, 2).unwrap();
+            },
+        ));
+    }
+
+    #[test]
+    fn object_that_gets_a_new_id_keeps_what_is_in_it() {
+        let fill = |list: &mut AutoCommit, id: &automerge::ObjId, at| {
+            let (_, map) = list.get(id, at).unwrap().unwrap();
+            list.put(&map, "key", 1).unwrap();
+            let text = list.put_object(&map, "text", ObjType::Text).unwrap();
+            list.splice_text(&text, 0, 0, "abc").unwrap();
+        };
+        check(&tied(
+            |list, id, at| drop(list.insert_object(id, at, ObjType::Map).unwrap()),
+            fill,
+        ));
+        check(&tied(
+            |list, id, at| list.insert(id, at, "second").unwrap(),
+            |list, id, at| {
+                list.put_object(id, at, ObjType::Map).unwrap();
+                fill(list, id, at);
+            },
+        ));
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn actor(number: u8) -> Actor {
     Actor::random([number, 0x5a, number.wrapping_mul(37), 4, 5, 6, 7, 8])
 }
 
-fn fresh(number: u8) -> AutoCommit {
+pub(crate) fn fresh(number: u8) -> AutoCommit {
     AutoCommit::new_with_encoding(automerge::TextEncoding::UnicodeCodePoint)
         .with_actor(ActorId::from(actor(number).to_bytes()))
 }
@@ -349,7 +349,7 @@ fn check_compaction(documents: &mut [AutoCommit]) -> TestCaseResult {
 }
 
 /// Every conflict value without its id, and the order of elements.
-fn shown(state: &State) -> Vec<Vec<crate::value::Value>> {
+pub(crate) fn shown(state: &State) -> Vec<Vec<crate::value::Value>> {
     let conflicts = |key| {
         state
             .conflicts(key)
