@@ -75,20 +75,27 @@ impl Replica {
     pub(crate) fn learn_plain(&mut self, known: Option<Lineage>) {
         let is_same_life = known == self.row.lineage;
         let head = self.stored.as_ref().and_then(Stored::head);
-        // Where head cannot be read, records that stand there are the best word there is.
-        let is_new = self.row.lineage.is_none() && !self.is_left_to_others();
-        let is_found = self.stored.is_some() || is_new;
         self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
             (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
             (Plain::Yes, Some(false)) if is_same_life => Plain::No,
             (Plain::Yes, Some(false)) => Plain::Wanted,
             (Plain::Retiring, Some(false)) if self.retired_patches().is_empty() => Plain::No,
-            (Plain::No, None) if is_found && self.plain_records().any(has_value) => {
+            // Where head cannot be read, records that stand there are the best word there is.
+            (Plain::No, None)
+                if !self.is_left_to_others() && self.plain_records().any(has_value) =>
+            {
                 branch!(PlainFound);
                 Plain::Wanted
             }
             (plain, _) => plain,
         };
+    }
+
+    /// Takes note that a push of this device stood in which head said that the dataset is plain: what head says now is later.
+    pub(crate) fn head_said(&mut self, plain: bool) {
+        if plain && self.row.plain == Plain::Wanted {
+            self.row.plain = Plain::Yes;
+        }
     }
 
     /// Tells whether all slots were removed and this device neither knows whose they were nor brings anything: then it begins
@@ -123,7 +130,10 @@ impl Replica {
             foreign.extend(self.left_of_pushes());
         }
         if is_damaged || !is_behind {
-            foreign.extend(self.foreign(session, shown));
+            let is_counter = |key: &str| matches!(shown.get(key), Some(Value::Counter(_)));
+            let mut others = self.foreign(session, shown);
+            others.retain(|(key, _)| !is_damaged || !is_counter(key.as_str()));
+            foreign.extend(others);
         }
         if foreign.is_empty() {
             return None;
@@ -170,8 +180,6 @@ impl Replica {
     fn foreign(&self, session: &Session, shown: &State) -> Vec<(RecordKey, Option<String>)> {
         let head = self.stored.as_ref().and_then(Stored::head);
         let seen = match head {
-            // What stood there before the dataset was plain is all of others.
-            Some(head) if !head.plain => None,
             // A migration leaves a `seen` above all counts, which began anew with the copy of head.
             Some(head) => self.head_count().map(|count| head.seen.min(count)),
             // Without head it is what this device had listed before.
@@ -185,8 +193,12 @@ impl Replica {
         let seen = seen.max(with_head);
         let is_later =
             |count: SyncCount| seen.is_none_or(|seen| count > seen) || mutant!(PlainAlwaysForeign);
+        // Where the state stood without records, one that is not there says nothing of a key.
+        let is_beside = head.is_none_or(|head| head.plain);
         let is_foreign = |(key, record): &(&RecordKey, &MirroredRecord)| {
-            is_later(record.sync_count) && record.value != text_at(shown, key)
+            is_later(record.sync_count)
+                && record.value != text_at(shown, key)
+                && (record.value.is_some() || is_beside)
         };
         let foreign = self.plain_records().filter(is_foreign);
         let foreign = foreign.map(|(key, record)| (key.clone(), record.value.clone()));

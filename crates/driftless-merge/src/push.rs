@@ -22,14 +22,16 @@ const UNKNOWN_WAIT: Duration = Duration::from_millis(500);
 impl Replica {
     /// Pushes what the service lacks, or ends the session if that is nothing.
     pub(crate) fn offer(&mut self, mut session: Session, now: Timestamp) {
-        if let Some(push) = self.plan_compaction(&mut session) {
-            return self.push(session, now, push, Vec::new(), None);
-        }
         if self.is_left_to_others() {
             branch!(NothingToPush);
             return self.finish(session);
         }
         let imported = self.import(&mut session, now);
+        if imported.is_none()
+            && let Some(push) = self.plan_compaction(&mut session)
+        {
+            return self.push(session, now, push, Vec::new(), None);
+        }
         let state = imported.as_ref().map(|imported| &imported.state);
         let state = state.unwrap_or(self.document.state());
         let plain = self.wanted_patches(state);
@@ -64,7 +66,8 @@ impl Replica {
     /// Plans the push that writes what is stored anew without its past, if that is wanted and anything would go.
     ///
     /// It brings nothing else: what is not synchronized is written again onto the new life, as on every other device, so that
-    /// a push in doubt says nothing about it. Damage is repaired first.
+    /// a push in doubt says nothing about it. Damage is repaired first, and what old clients wrote is imported first, since
+    /// the new head says that all records were seen.
     fn plan_compaction(&mut self, session: &mut Session) -> Option<Push> {
         let is_listed = self.listed_beyond.is_none();
         let stored = self
@@ -146,11 +149,22 @@ impl Replica {
             records: &records,
             other_bytes,
             other_records,
-            seen: session.listed,
+            seen: self.seen_with(session),
             plain: self.is_plain(),
             mended: head.is_some_and(|head| head.mended) || is_damaged,
         };
         driftless_record::plan(life, state, &standing, &self.limits)
+    }
+
+    /// Returns up to which count head says that plain records were seen: it stays where it was while there are none of ours.
+    fn seen_with(&self, session: &Session) -> SyncCount {
+        let head = self.stored.as_ref().and_then(Stored::head);
+        match head {
+            _ if self.is_plain() => session.listed,
+            Some(head) if head.plain => session.listed,
+            Some(head) => head.seen,
+            None => SyncCount::ZERO,
+        }
     }
 
     fn push(
@@ -198,6 +212,7 @@ impl Replica {
             counter,
             lineage: push.stored.lineage(),
             made,
+            plain: self.is_plain(),
         });
         if mutant!(SentForgotten) {
             self.row.sent.clear();

@@ -44,6 +44,8 @@ pub(crate) struct Sent {
     pub(crate) lineage: Lineage,
     /// Objects created here that nobody had seen before it, by creator and generation.
     pub(crate) made: Vec<OpId>,
+    /// Head says in it that the dataset is plain.
+    pub(crate) plain: bool,
 }
 
 /// Why a row cannot be used.
@@ -127,6 +129,8 @@ struct SentForm {
     lineage: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     made: Vec<(String, u32)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    plain: bool,
 }
 
 impl SyncRow {
@@ -210,6 +214,7 @@ impl SentForm {
             counter: sent.counter,
             lineage: hex(sent.lineage.to_bytes()),
             made: write_ids(&sent.made),
+            plain: sent.plain,
         }
     }
 
@@ -218,6 +223,7 @@ impl SentForm {
             counter: self.counter,
             lineage: Lineage::from_bytes(unhex(&self.lineage)?),
             made: read_ids(&self.made)?,
+            plain: self.plain,
         })
     }
 }
@@ -259,6 +265,7 @@ mod tests {
             counter: 9,
             lineage: Lineage::from_bytes([8; 8]),
             made,
+            plain: true,
         }];
         row.listed = vec![OpId::new(3, Actor::derived(&[b"b"]))];
         row.deleting = row.lineage.into_iter().collect();

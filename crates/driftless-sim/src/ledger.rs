@@ -13,18 +13,34 @@ pub(crate) const SHARED: &str = "n";
 
 /// Takes note of the edits of one run of a process, until the world collects them.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(Mutex<Vec<Edit>>);
+pub(crate) struct Notes(Mutex<Noted>);
+
+/// Edits, and whether any was written again by a session.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) has_again: bool,
+}
 
 impl Notes {
-    pub(crate) fn take(&self) -> Vec<Edit> {
+    pub(crate) fn take(&self) -> Noted {
         mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, edit: &Edit, is_again: bool) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.edits.push(edit.clone());
+        noted.has_again |= is_again;
     }
 }
 
 impl Recorder for Notes {
     fn record(&self, _dataset: &DatasetName, edit: &Edit) {
-        let mut edits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        edits.push(edit.clone());
+        self.note(edit, false);
+    }
+
+    fn record_again(&self, _dataset: &DatasetName, edit: &Edit) {
+        self.note(edit, true);
     }
 }
 
@@ -186,6 +202,11 @@ impl Ledger {
     /// Takes note that what is stored is written anew under other ids.
     pub(crate) fn forget_reference(&mut self) {
         self.is_compacted = true;
+    }
+
+    /// Takes note that an edit may stand twice, under two ids.
+    pub(crate) fn may_double(&mut self) {
+        self.edits = None;
     }
 
     /// Takes note of edits that are on disk.

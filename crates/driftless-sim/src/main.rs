@@ -75,8 +75,10 @@ impl From<Tale> for Story {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // A panic is a verdict, which is printed with its seed.
-    std::panic::set_hook(Box::new(|_| {}));
+    if !arguments.print {
+        // A panic is a verdict, which is printed with its seed.
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     match simulate(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -97,6 +99,7 @@ fn simulate(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         let plan: Plan = serde_json::from_str(&fs::read_to_string(path)?)?;
         let verdict = run_with(&plan, arguments.print, Edit::apply, |_| Ok(()));
         print!("{}", verdict.tally);
+        print_branches();
         conclude(1, u64::from(!verdict.is_clean()));
         if let Some(violation) = &verdict.violation {
             println!("{violation}");

@@ -58,6 +58,8 @@ pub struct World {
     is_whole: bool,
     /// The device that sent what was written last, if that was changed on the way and its answer tells.
     spoilt_by: Option<usize>,
+    /// The life that stands at the service, once a device was asked to compact.
+    stored_life: Option<Option<String>>,
     /// Plain records were given up.
     is_retired: bool,
     /// Something happened at the service that a device only notices by listing everything.
@@ -113,6 +115,7 @@ impl World {
             is_quiet: false,
             is_whole: !setting.faults.keys().any(|fault| fault.damages()),
             spoilt_by: None,
+            stored_life: None,
             is_retired: false,
             is_unnoticed: false,
             was_unnoticed: false,
@@ -319,9 +322,17 @@ impl World {
             ..
         } = &mut self.devices[device];
         let (last, durable) = disk.commits();
-        let edits = notes.take().into_iter();
+        let noted = notes.take();
+        if noted.has_again && !self.is_whole {
+            // Slots were destroyed after others had seen them, so that two devices may tell one object in two ways; who gives
+            // way writes again all that is not stored, which others may bring back too.
+            self.ledger.may_double();
+        }
         // What others do on the device is theirs.
-        let edits = edits.filter(|_| make.identity == Some(cloud::identity()));
+        let edits = noted
+            .edits
+            .into_iter()
+            .filter(|_| make.identity == Some(cloud::identity()));
         buffered.extend(edits.map(|edit| (last, edit)));
         if buffered
             .first()

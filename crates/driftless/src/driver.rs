@@ -160,7 +160,7 @@ fn step(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64, input: Input) -> St
                 }
             }
             Output::Changed(keys) => inner.tell(shared, &keys, Origin::Remote),
-            Output::Rewrote(edit) => inner.record(shared, slot.name(), &edit),
+            Output::Rewrote(edit) => inner.record_again(shared, slot.name(), &edit),
             Output::List(request) => return Step::Send(Request::ListRecords(request)),
             Output::Update(request) => return Step::Send(Request::UpdateRecords(request)),
             Output::Delete(request) => return Step::Send(Request::DeleteDataset(request)),

@@ -17,4 +17,10 @@ use driftless_wire::DatasetName;
 pub trait Recorder: Debug + Send + Sync {
     /// Takes note of an edit.
     fn record(&self, dataset: &DatasetName, edit: &Edit);
+
+    /// Takes note of what a session wrote again under other ids, since what stands at the service is another life of the
+    /// dataset or contradicts this device, or of what it imported for an old client. It is an edit like others.
+    fn record_again(&self, dataset: &DatasetName, edit: &Edit) {
+        self.record(dataset, edit);
+    }
 }

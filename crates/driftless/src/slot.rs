@@ -249,6 +249,12 @@ impl Inner {
         }
     }
 
+    pub(crate) fn record_again(&self, shared: &Shared, name: &DatasetName, edit: &Edit) {
+        if let Some(recorder) = &shared.recorder {
+            recorder.record_again(name, edit);
+        }
+    }
+
     /// Tells listeners of keys that changed.
     pub(crate) fn tell(&mut self, shared: &Shared, keys: &BTreeSet<String>, origin: Origin) {
         if let (Origin::Remote, Some(last)) = (origin, &mut self.last) {

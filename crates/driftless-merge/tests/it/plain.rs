@@ -428,3 +428,90 @@ fn device_that_deleted_the_dataset_leaves_cleared_slots_to_others_too() {
     world.settle();
     assert_eq!(value(&world, "list"), Some(Value::list([1, 2])));
 }
+
+/// Whoever repairs may not have known that the dataset was plain; the records that stand there tell.
+#[test]
+fn device_that_missed_that_the_dataset_is_plain_imports_what_stands_when_slots_are_cleared() {
+    let mut world = World::new(2);
+    world.put(1, "number", 1);
+    world.sync(1);
+    world.keep_plain(0);
+    world.sync(0);
+    world.put_plain("new", "5");
+    world.remove_slots();
+    world.sync(1);
+    check(&mut world, &[("new", "5"), ("number", "1")]);
+}
+
+/// Head of a compacted life says that all records were seen.
+#[test]
+fn what_an_old_client_wrote_is_imported_before_a_compaction() {
+    let mut world = two();
+    world.write(0, "text", "gone");
+    world.sync(0);
+    world.put_plain("new", "5");
+    world.compact(0);
+    world.sync(0);
+    check(
+        &mut world,
+        &[
+            ("count", "5"),
+            ("new", "5"),
+            ("number", "1"),
+            ("text", "gone"),
+        ],
+    );
+}
+
+/// The record of a counter shows what others counted, who bring it themselves.
+#[test]
+fn counter_is_not_imported_where_slots_were_cleared() {
+    let mut world = two();
+    world.increment(1, "count", 2);
+    world.sync(1);
+    world.remove_slots();
+    world.sync(0);
+    world.settle();
+    assert_eq!(world.state(0).counter("count"), Some(7));
+}
+
+/// It asked for plain records with a push whose answer it never got; another device gave them up since.
+#[test]
+fn records_that_were_given_up_are_no_removals_to_the_device_that_asked_for_them() {
+    let mut world = World::new(2);
+    world.keep_plain(0);
+    world.put(0, "number", 1);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::LostAfter);
+    world.restart(0);
+    world.sync(1);
+    world.retire_plain(1);
+    world.sync(1);
+    world.sync(1);
+    assert_eq!(world.plain().len(), 0);
+    world.sync(0);
+    world.settle();
+    assert_eq!(value(&world, "number"), Some(Value::from(1)));
+    assert_eq!(world.plain().len(), 0);
+    // Asked for again, they stand again, and their absence says nothing.
+    world.keep_plain(0);
+    check(&mut world, &[("number", "1")]);
+}
+
+/// Between the push that gives records up and the one that removes them, they lag.
+#[test]
+fn records_that_lag_because_they_were_given_up_are_not_imported_when_they_are_wanted_again() {
+    let mut world = two();
+    world.retire_plain(0);
+    world.sync(0);
+    world.sync(1);
+    world.put(1, "number", 2);
+    world.sync(1);
+    assert_eq!(world.plain()["number"], "1");
+    world.keep_plain(1);
+    check(
+        &mut world,
+        &[("count", "5"), ("number", "2"), ("text", "begin end")],
+    );
+}

@@ -121,6 +121,7 @@ impl World {
             if is_deletion {
                 self.life_ended();
             }
+            self.watch_lives();
             self.check_stored(device)?;
         }
         if let Some(reply) = reply {
@@ -250,6 +251,31 @@ impl World {
                 }
             }
         })
+    }
+
+    /// Takes note of a device that a compaction leaves two lives behind: it cannot tell whether a push of its own stands in
+    /// there whose answer it never got.
+    fn watch_lives(&mut self) {
+        let Some(before) = self.stored_life.clone() else {
+            return;
+        };
+        let now = self.life_stored();
+        if now == before {
+            return;
+        }
+        let lives = self.devices.iter().map(|device| device.disk.life());
+        let mut known = lives.filter(|life| life.is_some());
+        if known.any(|life| life != before && life != now) {
+            self.tally.count("devices left two lives behind");
+            self.ledger.may_double();
+        }
+        self.stored_life = Some(now);
+    }
+
+    /// Returns the name of the life that stands at the service.
+    pub(super) fn life_stored(&self) -> Option<String> {
+        let stored = self.cloud.stored(&self.limits(), self.agenda.time());
+        Some(stored.ok()??.lineage().to_string())
     }
 
     /// Checks what must be true after every write at the service.

@@ -198,6 +198,9 @@ impl World {
         }
         // Ids and conflicts are not those of a document that forgets nothing from now on.
         self.ledger.forget_reference();
+        if self.stored_life.is_none() {
+            self.stored_life = Some(self.life_stored());
+        }
         let dataset = self.devices[device].dataset.clone();
         let call = async move { dataset.compact().await };
         self.tasks.begin(life, self.ledger.marks(), Box::pin(call));
