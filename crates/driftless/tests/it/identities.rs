@@ -8,7 +8,10 @@ use driftless::transport::{
     LoginsSource, Transport,
 };
 use driftless::wire::identity::Logins;
-use driftless::wire::{IdentityId, IdentityPoolId, Operation, Request, SyncCount, Timestamp};
+use driftless::wire::{
+    IdentityId, IdentityPoolId, ListRecordsRequest, Op, Operation, RecordPatch, Request, Response,
+    SyncCount, Timestamp, UpdateRecordsRequest,
+};
 use driftless::{
     Became, Client, Dataset, DatasetError, Durability, OpenError, Owner, PushError, PutError,
     SyncError,
@@ -545,6 +548,109 @@ async fn dataset_deleted_and_made_again_elsewhere_keeps_unsynced_edits_of_both()
         assert_eq!(device.keys(), ["count"]);
         assert_eq!(device.notes().counter("count"), Some(110));
     }
+}
+
+/// An app that knows no Driftless was used as a guest and then logged in, which the service answered with a merge.
+#[tokio::test]
+async fn data_of_an_old_client_are_folded_in_after_a_merge() {
+    let cloud = Cloud::start().await;
+    let ann = cloud.device_of("ann").await;
+    ann.notes().keep_plain_records().unwrap();
+    ann.notes().increment("count", 1).unwrap();
+    ann.notes().synchronize().await.unwrap();
+    let who = Arc::new(Who::default());
+    let endpoint = Endpoint::url(&cloud.url, "us-east-1").unwrap();
+    let identities = IdentityPool::builder(pool(), endpoint.clone()).logins(who.clone());
+    let identities = Arc::new(identities.timer(Arc::new(NoPause)).build());
+    let transport = HyperTransport::builder(endpoint, identities.clone()).build();
+    let guest = identities.identity().await.unwrap().id;
+    for (dataset, key) in [("notes", "mine"), ("drafts", "first")] {
+        put_as_old_client(&transport, &guest, dataset, key, "text").await;
+    }
+    *who.name.lock().unwrap() = Some("ann");
+    identities.logins_changed();
+    assert_eq!(
+        Some(identities.identity().await.unwrap().id),
+        ann.client.identity()
+    );
+
+    let drafts = ann.client.dataset("drafts").unwrap();
+    for (dataset, keys) in [
+        (ann.notes(), vec!["count", "mine"]),
+        (drafts, vec!["first"]),
+    ] {
+        let report = dataset.synchronize().await.unwrap();
+        assert_eq!((report.merged.len(), report.left_over.len()), (1, 0));
+        assert_eq!(dataset.keys(), names(&keys));
+        assert!(dataset.is_plain(), "the old client goes on with it");
+    }
+    let remote = ann.client.remote_datasets().await.unwrap();
+    assert_eq!(remote.len(), 2, "no child is left: {remote:?}");
+}
+
+/// Writes one record into a dataset that is not there yet.
+async fn put_as_old_client(
+    transport: &HyperTransport,
+    identity: &IdentityId,
+    dataset: &str,
+    key: &str,
+    value: &str,
+) {
+    let list = ListRecordsRequest {
+        identity_pool_id: pool(),
+        identity_id: identity.clone(),
+        dataset_name: dataset.parse().unwrap(),
+        last_sync_count: None,
+        next_token: None,
+        max_results: None,
+        sync_session_token: None,
+    };
+    let listed = transport
+        .exchange(Request::ListRecords(list))
+        .await
+        .unwrap();
+    let Response::ListRecords(listed) = listed.response else {
+        panic!("{listed:?}")
+    };
+    let update = UpdateRecordsRequest {
+        identity_pool_id: pool(),
+        identity_id: identity.clone(),
+        dataset_name: dataset.parse().unwrap(),
+        sync_session_token: listed.sync_session_token.unwrap(),
+        device_id: None,
+        record_patches: vec![RecordPatch {
+            op: Op::Replace,
+            key: key.parse().unwrap(),
+            value: Some(value.to_owned()),
+            sync_count: SyncCount::ZERO,
+            device_last_modified_date: None,
+        }],
+    };
+    transport
+        .exchange(Request::UpdateRecords(update))
+        .await
+        .unwrap();
+}
+
+/// What is pending survives a restart, and what is put meanwhile is of the next life.
+#[tokio::test]
+async fn trap_33_deletion_here_is_carried_out_after_a_restart_and_a_put() {
+    let cloud = Cloud::start().await;
+    let (mut here, there) = (cloud.device_of("ann").await, cloud.device_of("ann").await);
+    here.notes().put("old", 1).unwrap();
+    here.notes().synchronize().await.unwrap();
+    there.notes().synchronize().await.unwrap();
+    here.notes().delete().unwrap();
+    here.restart();
+    assert!(here.notes().has_unsynced());
+    here.notes().put("new", 2).unwrap();
+    let report = here.notes().synchronize().await.unwrap();
+    assert!(report.deleted);
+    there.notes().synchronize().await.unwrap();
+    assert_eq!(
+        (here.keys(), there.keys()),
+        (names(&["new"]), names(&["new"]))
+    );
 }
 
 fn names(names: &[&str]) -> Vec<String> {
