@@ -80,6 +80,42 @@ fn answer_to_the_person_before_reaches_nobody() {
     stage.settle(&["login's"]);
 }
 
+/// The guest had a count and a text, and so has the login; one device crashes while it folds the guest's in, and the other
+/// one does so at the same time.
+#[test]
+fn what_a_merged_guest_had_is_there_once_after_two_devices_of_which_one_crashes() {
+    for at in [
+        Operation::ListRecords,
+        Operation::UpdateRecords,
+        Operation::DeleteDataset,
+    ] {
+        for stop in [Stop::Request, Stop::Answer] {
+            let mut stage = Stage::new(3, Story::Plain);
+            log_in(&mut stage, 2, Some(guest()));
+            stage.increment(2, "count", 5);
+            stage.put(2, "guest's", 1);
+            stage.sync(2);
+            log_in(&mut stage, 2, Some(World::identity()));
+            stage.increment(0, "count", 100);
+            stage.put(0, "login's", 2);
+            stage.sync(0);
+            stage.0.merge_guest(&guest());
+            stage.put(0, "mine", 3);
+            stage.sync_until_stopped(0, at, stop);
+            stage.take(Step::Restart(0, End::PowerLost));
+            stage.increment(1, "count", 1_000);
+            stage.sync(1);
+            stage.let_go(0);
+            stage.sync(0);
+            stage.settle(&["count", "guest's", "login's", "mine"]);
+            for device in 0..3 {
+                assert_eq!(stage.counter(device, "count"), Some(1_105));
+            }
+            assert_eq!(stage.0.remote_datasets().len(), 1, "the child is deleted");
+        }
+    }
+}
+
 #[test]
 fn merged_child_is_deleted_once_by_two_devices_of_which_one_crashes() {
     let mut stage = Stage::two(Story::Plain);
