@@ -14,7 +14,7 @@ use driftless::wire::{
 };
 use driftless::{
     Became, Client, Dataset, DatasetError, Durability, OpenError, Owner, PushError, PutError,
-    SyncError,
+    Schedule, SyncError,
 };
 use driftless_server::{
     Config, KeyPair, MemoryStorage, Pool, PushHint, Server, Service as Core, SharedKeyLogins,
@@ -651,6 +651,51 @@ async fn trap_33_deletion_here_is_carried_out_after_a_restart_and_a_put() {
         (here.keys(), there.keys()),
         (names(&["new"]), names(&["new"]))
     );
+}
+
+#[tokio::test]
+async fn trap_32_edits_wait_under_nobody_until_the_service_can_be_reached() {
+    let cloud = Cloud::start().await;
+    let mut device = cloud.device();
+    // Nobody listens there.
+    let url = std::mem::replace(&mut device.url, "http://127.0.0.1:1".to_owned());
+    device.restart();
+    for _ in 0..2 {
+        device.notes().increment("count", 1).unwrap();
+        let failed = device.notes().synchronize().await;
+        assert!(matches!(failed, Err(SyncError::Identity(_))));
+        device.restart();
+        assert!(device.notes().has_unsynced());
+        assert_eq!(device.client.identity(), None);
+    }
+    device.url = url;
+    device.restart();
+    device.notes().synchronize().await.unwrap();
+    assert!(device.client.identity().is_some());
+    assert_eq!(device.notes().counter("count"), Some(2));
+    assert_eq!(device.client.remote_datasets().await.unwrap().len(), 1);
+}
+
+/// They are Ann's, in a dataset that is not open, and Bob uses the device meanwhile.
+#[tokio::test]
+async fn trap_53_edits_that_wait_are_synchronized_by_itself_once_their_owner_is_back() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    device.notes().put("ann's", 1).unwrap();
+    device.log_in("bob");
+    device.client.identify().await.unwrap();
+    let mut auto = device.client.auto_sync(Schedule::default()).unwrap();
+    device.log_in("ann");
+    device.client.identify().await.unwrap();
+    while auto.outcomes().is_empty() {
+        assert!(auto.changed().await);
+    }
+    assert!(auto.outcomes().into_values().all(|outcome| outcome.is_ok()));
+    let other = cloud.device_of("ann").await;
+    other.notes().synchronize().await.unwrap();
+    assert_eq!(other.keys(), names(&["ann's"]));
+    let bob = cloud.device_of("bob").await;
+    assert!(bob.client.remote_datasets().await.unwrap().is_empty());
 }
 
 fn names(names: &[&str]) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Removing data from a device.
 
-use driftless::{PutError, Scope, Unsynced, WipeError};
+use driftless::{PutError, Scope, SyncError, Unsynced, WipeError};
 
 use crate::identities::Cloud;
 
@@ -45,4 +45,22 @@ async fn wiped_device_is_another_guest() {
     device.notes().synchronize().await.unwrap();
     assert_ne!(device.client.identity(), guest);
     assert!(device.notes().is_empty());
+}
+
+/// Handles and the identity from before are gone together: no session of the guest begins after the wipe.
+#[tokio::test]
+async fn wiped_device_runs_no_session_of_who_it_was() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device();
+    let notes = device.notes();
+    notes.put("key", 1).unwrap();
+    notes.synchronize().await.unwrap();
+    let mut changes = device.client.identity_changes();
+    device.client.wipe(Scope::Device, Unsynced::Keep).unwrap();
+    let change = changes.borrow_and_update().clone().unwrap();
+    assert!(change.before.is_some() && change.now.is_none());
+    let refused = notes.synchronize().await;
+    assert!(matches!(refused, Err(SyncError::Closed)));
+    let remote = device.client.remote_datasets().await.unwrap();
+    assert!(remote.is_empty(), "it is another guest's: {remote:?}");
 }
