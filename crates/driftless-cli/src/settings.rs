@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     /// The identity pool, such as `us-east-1:` and a UUID
     #[arg(long, global = true, env = "DRIFTLESS_POOL", value_name = "ID")]
     pool: Option<IdentityPoolId>,
-    /// The identity whose data these are; without one they cannot be synced
+    /// The identity whose data these are; without one they cannot be synced, and go to the first one given
     #[arg(long, global = true, env = "DRIFTLESS_IDENTITY", value_name = "ID")]
     identity: Option<IdentityId>,
     /// Go on with what is left of a store that lost edits; said once, it is not needed again

@@ -85,6 +85,12 @@ named! {
         DeletedHere,
         /// Asked the service to delete it.
         DeletionAsked,
+        /// Folded merged datasets into what is offered.
+        ChildFolded,
+        /// Took plain records of a merged dataset in.
+        ChildPlainImported,
+        /// Merged datasets were left where they are, for they do not fit.
+        ChildrenDoNotFit,
         /// The service deleted it.
         DeletionDone,
         /// It was deleted already.

@@ -54,6 +54,7 @@ impl Document {
         }
     }
 
+    /// Returns the name that objects are created under.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -40,6 +40,7 @@
 //! | `state.rs`, `sequence.rs`, `run.rs` | the state; lists and texts in it |
 //! | `join.rs`, `diff.rs`, `overlay.rs` | two states into one, and what one has over another |
 //! | `apply.rs`, `contradict.rs` | the gate for what others wrote |
+//! | `meet.rs` | data of one identity into those of another |
 //! | `compact.rs` | a state without what only its past needs |
 //! | `emit.rs`, `history.rs` | a state as automerge changes, and back |
 //! | `live.rs`, `ops.rs` | the automerge document, kept in step with the state |
@@ -72,6 +73,7 @@ mod id;
 mod join;
 mod kind;
 mod live;
+mod meet;
 #[doc(hidden)]
 pub mod mutant;
 mod ops;

@@ -29,6 +29,17 @@ pub struct Absorbed {
     pub changed: BTreeSet<String>,
 }
 
+impl Absorbed {
+    /// Returns that nothing was taken in.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            delta: Some(Delta::default()),
+            edit: Edit::default(),
+            changed: BTreeSet::new(),
+        }
+    }
+}
+
 /// Which unsynced edits are written again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carry {
@@ -47,7 +58,7 @@ impl Document {
     /// has seen. `None` if a creation must be set back and the two states contradict each other then: nothing was done, and
     /// the document should [adopt](Self::adopt) what is stored.
     pub fn absorb(&mut self, stored: &State, listed: &Clock, time: i64) -> Option<Absorbed> {
-        let Setbacks { clock, lost } = setbacks(self.state(), listed, stored);
+        let Setbacks { clock, mut lost } = setbacks(self.state(), listed, stored);
         if clock.is_empty() || mutant!(CollisionJoined) {
             let delta = self.join(stored);
             let changed = self.state().changed_keys(&delta);
@@ -76,6 +87,8 @@ impl Document {
             return None;
         }
         self.replace(state.join(stored));
+        // What came to an identity by two ways was written again by whoever brought it first.
+        lost.retain(|life| !local.is_taken_in(life.id, stored));
         let nothing = State::new();
         let again = Again {
             local: &local,

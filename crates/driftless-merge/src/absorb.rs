@@ -16,7 +16,7 @@ use crate::replica::Replica;
 use crate::session::{Compaction, Output, Session, SessionError};
 
 /// Room for edits on top of what is joined.
-const COUNTER_LIMIT: u32 = MAX_COUNTER - (1 << 25);
+pub(crate) const COUNTER_LIMIT: u32 = MAX_COUNTER - (1 << 25);
 
 impl Replica {
     pub(crate) fn absorb(&mut self, mut session: Session, now: Timestamp, list: List) {
@@ -70,7 +70,7 @@ impl Replica {
         if let Some(absorbed) = absorbed {
             self.tell(&mut session, absorbed);
         }
-        self.offer(session, now);
+        self.next_child(session, now);
     }
 
     /// Says what looks different now, after it is durable.
@@ -167,8 +167,9 @@ impl Replica {
         self.row.own = self.row.own.max(seen);
         if let Some(sent) = self.row.sent.iter().find(|sent| sent.counter == seen) {
             branch!(FoundSent);
-            let is_plain = sent.plain;
-            self.head_said(is_plain);
+            if sent.plain {
+                self.was_made_plain(stored.head());
+            }
         }
         self.row.sent.retain(|sent| sent.counter > seen);
         let is_known = is_known && !self.document.must_set_back(stored.state(), &listed);
@@ -233,7 +234,12 @@ impl Replica {
     ///
     /// Pushes that were destroyed at the service, after others had seen them, leave two lives of one object; so do two stores
     /// with one seed, and whoever means harm.
-    fn give_way(&mut self, session: &mut Session, stored: &State, time: i64) -> Absorbed {
+    pub(crate) fn give_way(
+        &mut self,
+        session: &mut Session,
+        stored: &State,
+        time: i64,
+    ) -> Absorbed {
         branch!(Contradicted);
         let actor = session.actor();
         let listed = self.listed().clone().as_seen_by(stored);
@@ -253,7 +259,7 @@ impl Replica {
     }
 
     /// Returns the listed clock, with what a push brought of which only now is known that it stands.
-    fn listed_with_sent(&self, stored: &State) -> Clock {
+    pub(crate) fn listed_with_sent(&self, stored: &State) -> Clock {
         let mut listed = self.listed().clock().clone();
         let seen = stored.seen_from(self.row.actor);
         let stands = self.row.sent.iter().filter(|sent| sent.counter <= seen);

@@ -20,6 +20,7 @@ impl Replica {
         self.abandon();
         // A first push whose outcome is unknown may have begun a life that was never listed.
         let mut deleting = std::mem::take(&mut self.row.deleting);
+        let unwanted = std::mem::take(&mut self.row.unwanted);
         deleting.extend(self.row.lineage);
         deleting.extend(self.row.sent.iter().map(|sent| sent.lineage));
         deleting.sort_unstable();
@@ -27,6 +28,7 @@ impl Replica {
         let is_plain = self.is_plain();
         self.start_anew(actor);
         self.row.deleting = deleting;
+        self.row.unwanted = unwanted;
         // What the app asked for holds for the next life too.
         if is_plain {
             self.row.plain = Plain::Wanted;
@@ -64,11 +66,12 @@ impl Replica {
         branch!(DeletionDone);
         self.deletion_is_done(&mut session);
         self.keep(Commit::new(self.key.clone()), Durability::Buffered);
-        if self.document.state().is_blank() {
+        session.children.survive();
+        if self.document.state().is_blank() && session.children.is_empty() {
             return self.finish(session);
         }
         branch!(EditedSinceDeletion);
-        // Edits made since the deletion go into a new life.
+        // Edits made since the deletion go into a new life, and so do merged datasets, of which nobody here knew.
         let since = self.row.count;
         self.list(session, since);
     }

@@ -8,11 +8,13 @@
 //! drives the same code as an app does.
 
 mod absorb;
+mod children;
 mod commit;
 mod deletion;
 mod growth;
 mod list;
 mod local;
+mod meet;
 mod plain;
 mod push;
 mod replica;
@@ -21,8 +23,10 @@ mod row;
 mod session;
 mod settle;
 
+pub use children::LeftOver;
 pub use commit::{Commit, DatasetKey, Durability, MirroredRecord, Owner, Recovered, Snapshot};
 pub use local::{LocalEdit, Operation, RefusedEdit, Transaction};
+pub use meet::Met;
 pub use replica::{Replica, ReplicaError};
 pub use room::Size;
 pub use row::RowError;

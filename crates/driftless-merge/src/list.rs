@@ -15,10 +15,10 @@ use crate::replica::Replica;
 use crate::session::{Failure, Listing, MAX_RELISTS, Session, SessionError};
 
 /// Pages of one list; the service's limits make two, one that gives smaller pages than it is asked for more.
-const MAX_PAGES: u32 = 1_024;
+pub(crate) const MAX_PAGES: u32 = 1_024;
 
 /// A list may be so many times as large as the dataset's limit: tombstones, and plain records beside the state.
-const MAX_LIMITS: usize = 4;
+pub(crate) const MAX_LIMITS: usize = 4;
 
 /// A list that is believed.
 pub(crate) struct List {
@@ -93,6 +93,9 @@ impl Replica {
             branch!(RelistGone);
             return self.relist(session);
         }
+        session
+            .children
+            .found(self.key.name(), &page.merged_dataset_names);
         session.token = page.sync_session_token;
         session.listed = page.dataset_sync_count;
         self.on_whole_list(session, now);
@@ -213,6 +216,6 @@ impl Replica {
     }
 }
 
-fn size(record: &Record) -> usize {
+pub(crate) fn size(record: &Record) -> usize {
     record.key.as_str().len() + record.value.as_ref().map_or(0, String::len) + 64
 }

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{Document, Edit, OpId, State, Value, branch, mutant};
-use driftless_record::{HEAD_KEY, Lineage, Stored, is_reserved, scalar_of, text_of};
+use driftless_record::{HEAD_KEY, Head, Lineage, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
 
 use crate::commit::{Commit, MirroredRecord};
@@ -92,9 +92,12 @@ impl Replica {
     }
 
     /// Takes note that a push of this device stood in which head said that the dataset is plain: what head says now is later.
-    pub(crate) fn head_said(&mut self, plain: bool) {
-        if plain && self.row.plain == Plain::Wanted {
-            self.row.plain = Plain::Yes;
+    pub(crate) fn was_made_plain(&mut self, head: Option<&Head>) {
+        if self.row.plain == Plain::Wanted {
+            self.row.plain = match head {
+                Some(head) if !head.plain => Plain::No,
+                _ => Plain::Yes,
+            };
         }
     }
 
@@ -132,7 +135,7 @@ impl Replica {
         if is_damaged || !is_behind {
             let is_counter = |key: &str| matches!(shown.get(key), Some(Value::Counter(_)));
             let mut others = self.foreign(session, shown);
-            others.retain(|(key, _)| !is_damaged || !is_counter(key.as_str()));
+            others.retain(|(key, text)| !is_damaged || text.is_none() || !is_counter(key.as_str()));
             foreign.extend(others);
         }
         if foreign.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use driftless_document::{Edit, OpId, State, branch, mutant};
+use driftless_document::{OpId, State, branch, mutant};
 use driftless_record::{Life, PlanError, Predecessor, Push, Standing, Stored, Wrote, is_reserved};
 use driftless_wire::{Op, RecordKey, RecordPatch, SyncCount, Timestamp, UpdateRecordsResponse};
 
@@ -10,7 +10,7 @@ use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::row::Sent;
 use crate::session::{
-    Compaction, Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Session, SessionError,
+    Brought, Compaction, Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Session, SessionError,
 };
 
 /// The first wait after a lost race; a push takes about as long.
@@ -24,16 +24,18 @@ impl Replica {
     pub(crate) fn offer(&mut self, mut session: Session, now: Timestamp) {
         if self.is_left_to_others() {
             branch!(NothingToPush);
-            return self.finish(session);
+            return self.conclude(session);
         }
         let imported = self.import(&mut session, now);
         if imported.is_none()
             && let Some(push) = self.plan_compaction(&mut session)
         {
-            return self.push(session, now, push, Vec::new(), None);
+            return self.push(session, now, push, Vec::new(), Brought::default());
         }
         let state = imported.as_ref().map(|imported| &imported.state);
         let state = state.unwrap_or(self.document.state());
+        let folded = self.fold_children_in(&mut session, now, state);
+        let state = folded.as_ref().unwrap_or(state);
         let plain = self.wanted_patches(state);
         let is_done = match &self.stored {
             Some(stored) => {
@@ -47,18 +49,26 @@ impl Replica {
         };
         if is_done && plain.is_empty() {
             branch!(NothingToPush);
-            return self.finish(session);
+            return self.conclude(session);
         }
         match self.plan(&mut session, state, &plain) {
             Ok(push) => {
-                let edit = imported.map(|imported| imported.edit);
-                self.push(session, now, push, plain, edit);
+                let brought = Brought {
+                    imported: imported.map(|imported| imported.edit),
+                    children: folded.is_some(),
+                };
+                self.push(session, now, push, plain, brought);
+            }
+            Err(_) if folded.is_some() => {
+                branch!(ChildrenDoNotFit);
+                self.leave_children(&mut session);
+                self.offer(session, now);
             }
             // The one way in which a plan fails today is that the state does not fit.
             Err(_) => {
                 branch!(Full);
                 session.summary.full = Some(self.size());
-                self.finish(session);
+                self.conclude(session);
             }
         }
     }
@@ -173,7 +183,7 @@ impl Replica {
         now: Timestamp,
         push: Push,
         plain: Vec<(RecordKey, Option<String>)>,
-        imported: Option<Edit>,
+        brought: Brought,
     ) {
         let Some(token) = session.token.take() else {
             return self.fail(SessionError::Answer("a list came without a session token"));
@@ -248,7 +258,7 @@ impl Replica {
                 stored,
                 wrote,
                 compacts,
-                imported,
+                brought,
                 keys,
             },
         );

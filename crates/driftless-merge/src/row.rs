@@ -29,6 +29,8 @@ pub(crate) struct SyncRow {
     pub(crate) listed: Vec<OpId>,
     /// The lives of the stored dataset that were deleted here and are to be deleted there: at most one of them stands.
     pub(crate) deleting: Vec<Lineage>,
+    /// The lives of datasets of merged identities that were deleted here: when they turn up as merged datasets, they go.
+    pub(crate) unwanted: Vec<Lineage>,
     /// Whether the dataset is kept as plain records too.
     pub(crate) plain: Plain,
     /// Under whose name plain records are imported, and the highest counter given out under it.
@@ -78,6 +80,8 @@ struct Form {
     listed: Vec<(String, u32)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deleting: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unwanted: Vec<String>,
     #[serde(default, skip_serializing_if = "PlainForm::is_no")]
     plain: PlainForm,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,6 +147,7 @@ impl SyncRow {
             sent: Vec::new(),
             listed: Vec::new(),
             deleting: Vec::new(),
+            unwanted: Vec::new(),
             plain: Plain::No,
             importer: None,
         }
@@ -160,11 +165,8 @@ impl SyncRow {
                 true => Vec::new(),
                 false => write_ids(&self.listed),
             },
-            deleting: self
-                .deleting
-                .iter()
-                .map(|lineage| hex(lineage.to_bytes()))
-                .collect(),
+            deleting: write_lives(&self.deleting),
+            unwanted: write_lives(&self.unwanted),
             plain: self.plain.into(),
             importer: self
                 .importer
@@ -178,23 +180,19 @@ impl SyncRow {
         if form.version != VERSION {
             return Err(RowError::Version(form.version));
         }
-        let lineage = |text: &String| unhex(text).map(Lineage::from_bytes);
         Ok(Self {
             actor: Actor::from_bytes(unhex(&form.actor)?),
             own: form.own,
             count: form.count,
-            lineage: form.lineage.as_ref().map(lineage).transpose()?,
+            lineage: form.lineage.as_deref().map(read_life).transpose()?,
             sent: form
                 .sent
                 .into_iter()
                 .map(SentForm::read)
                 .collect::<Result<_, _>>()?,
             listed: read_ids(&form.listed)?,
-            deleting: form
-                .deleting
-                .iter()
-                .map(lineage)
-                .collect::<Result<_, _>>()?,
+            deleting: read_lives(&form.deleting)?,
+            unwanted: read_lives(&form.unwanted)?,
             plain: form.plain.into(),
             importer: read_ids(form.importer.as_slice())?.pop(),
         })
@@ -226,6 +224,18 @@ impl SentForm {
             plain: self.plain,
         })
     }
+}
+
+fn write_lives(lives: &[Lineage]) -> Vec<String> {
+    lives.iter().map(|life| hex(life.to_bytes())).collect()
+}
+
+fn read_lives(texts: &[String]) -> Result<Vec<Lineage>, RowError> {
+    texts.iter().map(|text| read_life(text)).collect()
+}
+
+fn read_life(text: &str) -> Result<Lineage, RowError> {
+    unhex(text).map(Lineage::from_bytes)
 }
 
 fn write_ids(ids: &[OpId]) -> Vec<(String, u32)> {
@@ -269,6 +279,7 @@ mod tests {
         }];
         row.listed = vec![OpId::new(3, Actor::derived(&[b"b"]))];
         row.deleting = row.lineage.into_iter().collect();
+        row.unwanted = vec![Lineage::from_bytes([9; 8])];
         row.plain = Plain::Retiring;
         row.importer = Some(OpId::new(4, Actor::random([9; 8])));
         assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);

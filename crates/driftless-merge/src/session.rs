@@ -6,18 +6,20 @@
 //! durably, and the next session lists again.
 //!
 //! Each event has its file: a list's answer in `list.rs`, the join in `absorb.rs`, a push and its refusals in `push.rs`, its
-//! success in `settle.rs`.
+//! success in `settle.rs`, merged datasets in `children.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use driftless_document::{Actor, Edit, branch};
 use driftless_record::{Lineage, ReadError, Stored, Wrote};
 use driftless_wire::{
-    DeleteDatasetRequest, IdentityId, ListRecordsRequest, ListRecordsResponse, Record, RecordPatch,
-    SyncCount, SyncSessionToken, Timestamp, UpdateRecordsRequest, UpdateRecordsResponse,
+    DatasetName, DeleteDatasetRequest, IdentityId, ListRecordsRequest, ListRecordsResponse, Record,
+    RecordPatch, SyncCount, SyncSessionToken, Timestamp, UpdateRecordsRequest,
+    UpdateRecordsResponse,
 };
 
+use crate::children::{Children, LeftOver};
 use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::room::Size;
@@ -111,6 +113,10 @@ pub struct Summary {
     pub deleted: bool,
     /// What is stored was written anew, without dead elements and old authors.
     pub compacted: bool,
+    /// The merged datasets that are folded in and deleted at the service.
+    pub merged: BTreeSet<DatasetName>,
+    /// The merged datasets that are still there, and why.
+    pub left_over: BTreeMap<DatasetName, LeftOver>,
     /// The joined state does not fit: it is durable here and readable, nothing was pushed.
     pub full: Option<Size>,
 }
@@ -156,6 +162,7 @@ pub(crate) struct Session {
     /// A push was made for what a Lambda had changed: one is enough.
     pub(crate) followed_up: bool,
     pub(crate) compaction: Compaction,
+    pub(crate) children: Children,
     pub(crate) summary: Summary,
 }
 
@@ -175,8 +182,12 @@ pub(crate) enum Compaction {
 pub(crate) enum Phase {
     #[default]
     Listing,
+    /// A merged dataset is listed.
+    ListingChild(DatasetName),
     Updating(Box<InFlight>),
     Deleting,
+    /// A merged dataset is deleted.
+    DeletingChild(DatasetName),
     Waiting,
 }
 
@@ -199,10 +210,18 @@ pub(crate) struct InFlight {
     pub(crate) wrote: Wrote,
     /// Whether it writes what was stored anew without its past.
     pub(crate) compacts: bool,
-    /// What it imports of plain records.
-    pub(crate) imported: Option<Edit>,
+    pub(crate) brought: Brought,
     /// The keys that look different then.
     pub(crate) keys: BTreeSet<String>,
+}
+
+/// What a push brings that the document does not hold yet: it enters when the push is known to stand.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    /// What it imports of plain records.
+    pub(crate) imported: Option<Edit>,
+    /// Whether it folds merged datasets in.
+    pub(crate) children: bool,
 }
 
 /// Random values of a session, all from its seed.
@@ -260,6 +279,12 @@ impl Replica {
                 self.on_updated(session, now, *in_flight, answer);
             }
             (Phase::Deleting, Input::Deleted(answer)) => self.on_deleted(session, answer),
+            (Phase::ListingChild(name), Input::Listed(answer)) => {
+                self.on_child_listed(session, now, name, answer);
+            }
+            (Phase::DeletingChild(name), Input::Deleted(answer)) => {
+                self.on_child_deleted(session, name, answer);
+            }
             (Phase::Waiting, Input::Waited) => {
                 let often = session.summary.conflicts + session.unknown > 1;
                 let since = if often {
@@ -307,6 +332,7 @@ impl Replica {
             known: SyncCount::ZERO,
             followed_up: false,
             compaction,
+            children: Children::default(),
             summary: Summary::default(),
         };
         // While a deletion is pending, the count is 0.
@@ -329,19 +355,42 @@ impl Replica {
     }
 
     pub(crate) fn ask_list(&mut self, session: Session, next_token: Option<String>) {
+        let name = self.key.name().clone();
+        self.send_list(&session, name, next_token);
+        self.session = Some(Session {
+            phase: Phase::Listing,
+            ..session
+        });
+    }
+
+    pub(crate) fn ask_list_child(
+        &mut self,
+        session: Session,
+        name: DatasetName,
+        next_token: Option<String>,
+    ) {
+        self.send_list(&session, name.clone(), next_token);
+        self.session = Some(Session {
+            phase: Phase::ListingChild(name),
+            ..session
+        });
+    }
+
+    fn send_list(
+        &mut self,
+        session: &Session,
+        dataset_name: DatasetName,
+        next_token: Option<String>,
+    ) {
         self.outputs.push_back(Output::List(ListRecordsRequest {
             identity_pool_id: self.pool.clone(),
             identity_id: session.identity.clone(),
-            dataset_name: self.key.name().clone(),
+            dataset_name,
             last_sync_count: Some(session.list.since).filter(|since| *since > SyncCount::ZERO),
             next_token,
             max_results: Some(driftless_wire::limits::RECORDS_PER_PAGE),
             sync_session_token: None,
         }));
-        self.session = Some(Session {
-            phase: Phase::Listing,
-            ..session
-        });
     }
 
     pub(crate) fn ask_update(
@@ -366,15 +415,28 @@ impl Replica {
 
     pub(crate) fn ask_delete(&mut self, session: Session) {
         branch!(DeletionAsked);
-        self.outputs.push_back(Output::Delete(DeleteDatasetRequest {
-            identity_pool_id: self.pool.clone(),
-            identity_id: session.identity.clone(),
-            dataset_name: self.key.name().clone(),
-        }));
+        let name = self.key.name().clone();
+        self.send_delete(&session, name);
         self.session = Some(Session {
             phase: Phase::Deleting,
             ..session
         });
+    }
+
+    pub(crate) fn ask_delete_child(&mut self, session: Session, name: DatasetName) {
+        self.send_delete(&session, name.clone());
+        self.session = Some(Session {
+            phase: Phase::DeletingChild(name),
+            ..session
+        });
+    }
+
+    fn send_delete(&mut self, session: &Session, dataset_name: DatasetName) {
+        self.outputs.push_back(Output::Delete(DeleteDatasetRequest {
+            identity_pool_id: self.pool.clone(),
+            identity_id: session.identity.clone(),
+            dataset_name,
+        }));
     }
 
     pub(crate) fn wait(&mut self, session: Session, wait: Duration) {

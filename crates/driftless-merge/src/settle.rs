@@ -60,6 +60,16 @@ impl Replica {
         if session.summary.repaired {
             branch!(Repaired);
         }
+        // Before what was sent is forgotten: it tells which objects of ours others may have seen.
+        let brought = in_flight.brought;
+        let stands = in_flight.stored.state();
+        let has_imported = brought.imported.is_some();
+        let taken_in = match brought.children {
+            true => Some(self.take_children_in(&mut session, now, stands, brought, &mut commit)),
+            false => brought
+                .imported
+                .map(|edit| self.take_imported(stands, edit, &mut commit)),
+        };
         session.summary.wrote = Some(in_flight.wrote);
         session.summary.changed_there.extend(in_flight.keys);
         self.row.lineage = Some(in_flight.stored.lineage());
@@ -73,14 +83,11 @@ impl Replica {
             let compacted = in_flight.stored.state().clone();
             self.begin_compacted(&mut session, now, compacted, &mut commit)
         });
-        let imported = in_flight
-            .imported
-            .map(|edit| self.take_imported(in_flight.stored.state(), edit, &mut commit));
         self.stored = Some(in_flight.stored);
         self.listed_beyond = None;
         self.learn_plain(self.row.lineage);
         self.keep(commit, Durability::Buffered);
-        for absorbed in begun.into_iter().chain(imported) {
+        for absorbed in begun.into_iter().chain(taken_in) {
             self.tell(&mut session, absorbed);
         }
         if is_plain_changed && !std::mem::replace(&mut session.followed_up, true) {
@@ -88,13 +95,27 @@ impl Replica {
             let since = self.row.count;
             return self.list(session, since);
         }
-        // What was not synchronized is pushed onto the compacted life, and a life that was repaired is compacted then.
+        if has_imported && session.compaction == Compaction::Wanted {
+            // Who writes at every push would keep it from ever ending.
+            let is_again = std::mem::replace(&mut session.followed_up, true);
+            session.compaction = if is_again {
+                Compaction::No
+            } else {
+                Compaction::Wanted
+            };
+        }
+        // What was not synchronized, or not folded in, is pushed onto the compacted life; one that was repaired, or into which
+        // was imported, is compacted then.
         let was_compaction = in_flight.compacts;
-        if session.compaction == Compaction::Wanted || (was_compaction && self.has_unsynced()) {
+        if session.compaction == Compaction::Wanted || (was_compaction && self.has_more(&session)) {
             let since = self.row.count;
             return self.list(session, since);
         }
-        self.finish(session);
+        self.conclude(session);
+    }
+
+    fn has_more(&self, session: &Session) -> bool {
+        self.has_unsynced() || session.children.has_unmet(self.document.state())
     }
 
     /// Takes what was imported into the document, now that it stands.

@@ -226,6 +226,23 @@ impl Cloud {
         debug_assert!(done.is_ok());
     }
 
+    /// Moves what a guest has to where a merge leaves it: beside our dataset.
+    pub(crate) fn merge_guest(&self, guest: &IdentityId) {
+        let [from, to] = [
+            (guest.clone(), DATASET.to_owned()),
+            (identity(), format!("{DATASET}.{guest}")),
+        ]
+        .map(|(identity, name)| Address {
+            owner: Owner {
+                identity,
+                ..owner()
+            },
+            dataset: name.parse().expect("it is a name"),
+        });
+        let done = self.storage.adopt(&from, &to);
+        debug_assert!(done.is_ok());
+    }
+
     /// Changes a character of a stored value without anybody noticing.
     pub(crate) fn rot(&self, key: &str, at: usize, now: Timestamp) {
         let records = self.list(now).records;

@@ -10,10 +10,11 @@ mod network;
 mod quiet;
 mod steps;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use driftless::{Durability, Limits, Outcome, Report, SessionError, SyncError, Wrote};
-use driftless_document::State;
+use driftless::{Durability, IdentityId, Limits, Outcome, Report, SessionError, SyncError, Wrote};
+use driftless_document::{Edit, State};
 use driftless_record::Stored;
 use driftless_store::MemoryStore;
 use driftless_wire::Record;
@@ -47,6 +48,8 @@ pub struct World {
     tasks: Tasks,
     door: Door,
     ledger: Ledger,
+    /// What guests edited, as long as they are not merged into ours.
+    guests: BTreeMap<IdentityId, Edit>,
     /// What has happened so far.
     tally: Tally,
     trace: Trace,
@@ -109,6 +112,7 @@ impl World {
             tasks: Tasks::default(),
             door: Door::default(),
             ledger: Ledger::new(setting.story == Story::Plain),
+            guests: BTreeMap::new(),
             tally: Tally::default(),
             trace: Trace::default(),
             draws: Vec::new(),
@@ -328,12 +332,18 @@ impl World {
             // way writes again all that is not stored, which others may bring back too.
             self.ledger.may_double();
         }
-        // What others do on the device is theirs.
-        let edits = noted
-            .edits
-            .into_iter()
-            .filter(|_| make.identity == Some(cloud::identity()));
-        buffered.extend(edits.map(|edit| (last, edit)));
+        let edits = noted.edits.into_iter();
+        match &make.identity {
+            Some(identity) if *identity == cloud::identity() => {
+                buffered.extend(edits.map(|edit| (last, edit)));
+            }
+            // What others do on the device is theirs, unless they are merged into ours.
+            Some(guest) => {
+                let theirs = self.guests.entry(guest.clone()).or_default();
+                edits.for_each(|edit| theirs.append(edit));
+            }
+            None => {}
+        }
         if buffered
             .first()
             .is_some_and(|(commit, _)| *commit <= durable)

@@ -155,14 +155,15 @@ impl IdentityPool {
     }
 
     async fn refresh(&self, state: &mut State, epoch: u64) -> Result<Kept, CredentialsError> {
-        let logins = self
-            .logins
-            .logins()
-            .await
-            .map_err(CredentialsError::Unavailable)?;
+        // Before the logins: a cache can tell by this call that somebody signed out since they were read.
         let cached = self
             .cache
             .get(&self.pool)
+            .await
+            .map_err(CredentialsError::Unavailable)?;
+        let logins = self
+            .logins
+            .logins()
             .await
             .map_err(CredentialsError::Unavailable)?;
         let (asked, answer) = match cached {

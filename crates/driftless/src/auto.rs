@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 
-use driftless_transport::Retry;
 use driftless_wire::DatasetName;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -19,6 +18,7 @@ use crate::client::Client;
 use crate::connectivity::{Networks, Reception};
 use crate::dataset::Dataset;
 use crate::error::SyncError;
+use crate::identity::IdentityChange;
 use crate::report::Report;
 use crate::shared::Shared;
 use crate::slot::Slot;
@@ -94,11 +94,12 @@ impl Client {
             followed: BTreeMap::new(),
             followers: JoinSet::new(),
         };
-        let (opened, closed) = (
-            self.shared.opened.subscribe(),
-            self.shared.closed.subscribe(),
-        );
-        let task = runtime.spawn(finder.run(opened, closed)).abort_handle();
+        let hears = Hears {
+            opened: self.shared.opened.subscribe(),
+            identity: self.shared.changed_identity.subscribe(),
+            closed: self.shared.closed.subscribe(),
+        };
+        let task = runtime.spawn(finder.run(hears)).abort_handle();
         Ok(AutoSync { outcomes, task })
     }
 }
@@ -135,12 +136,18 @@ impl Dataset {
             };
             self.shared.until_closed(usable).await?;
             match self.synchronize().await {
-                Err(SyncError::Request(error))
-                    if error.retry() == Retry::Later && !reception.is_usable() => {}
+                Err(error) if error.may_pass() && !reception.is_usable() => {}
                 result => return result,
             }
         }
     }
+}
+
+/// What may change which datasets there are to be followed.
+struct Hears {
+    opened: watch::Receiver<()>,
+    identity: watch::Receiver<Option<IdentityChange>>,
+    closed: watch::Receiver<bool>,
 }
 
 /// Finds the datasets to be followed.
@@ -153,17 +160,29 @@ struct Finder {
 }
 
 impl Finder {
-    async fn run(mut self, mut opened: watch::Receiver<()>, mut closed: watch::Receiver<bool>) {
+    async fn run(mut self, mut hears: Hears) {
+        hears.identity.mark_unchanged();
         self.open_unsynced().await;
         loop {
-            opened.mark_unchanged();
+            hears.opened.mark_unchanged();
             if self.follow_open().is_none() {
                 return;
             }
-            tokio::select! {
-                _ = closed.wait_for(|closed| *closed) => return,
-                changed = opened.changed() => if changed.is_err() { return },
-                Some(_) = self.followers.join_next() => {}
+            let is_other_identity = tokio::select! {
+                _ = hears.closed.wait_for(|closed| *closed) => return,
+                changed = hears.opened.changed() => match changed {
+                    Ok(()) => false,
+                    Err(_) => return,
+                },
+                changed = hears.identity.changed() => match changed {
+                    Ok(()) => true,
+                    Err(_) => return,
+                },
+                Some(_) = self.followers.join_next() => false,
+            };
+            if is_other_identity {
+                // Edits that wait may be those of the one whose data are shown now.
+                self.open_unsynced().await;
             }
         }
     }
@@ -181,9 +200,10 @@ impl Finder {
     /// Begins to follow what is open and not followed; `None` if the client is gone.
     fn follow_open(&mut self) -> Option<()> {
         let shared = self.shared.upgrade()?;
-        let slots = shared.slots();
-        self.followed.retain(|name, _| slots.contains_key(name));
-        for (name, slot) in &*slots {
+        let open = shared.open();
+        self.followed
+            .retain(|name, _| open.datasets.contains_key(name));
+        for (name, slot) in &open.datasets {
             let known = self.followed.get(name);
             if known.is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(slot))) {
                 continue;
@@ -197,15 +217,18 @@ impl Finder {
 }
 
 fn open_unsynced(shared: Arc<Shared>) {
-    let names = shared.store.datasets(&shared.owner).unwrap_or_default();
+    let owner = shared.open().owner.clone();
+    let names = shared.store.datasets(&owner).unwrap_or_default();
+    let client = Client { shared };
     for name in names {
-        let is_open = shared.slots().contains_key(&name);
-        let waits = |name| matches!(shared.replica(name), Ok(replica) if replica.has_unsynced());
-        if !is_open && waits(&name) {
-            let client = Client {
-                shared: Arc::clone(&shared),
-            };
-            drop(client.dataset(name.as_str()));
+        let mut open = client.shared.open();
+        if open.owner != owner {
+            return;
+        }
+        let waits =
+            |key| matches!(client.shared.replica(key), Ok(replica) if replica.has_unsynced());
+        if !open.datasets.contains_key(&name) && waits(open.key(&name)) {
+            drop(client.dataset_in(&mut open, name));
         }
     }
 }

@@ -7,17 +7,20 @@ use std::sync::{Arc, Mutex};
 use driftless_merge::{Durability, Owner};
 use driftless_record::Limits;
 use driftless_store::{DiskStore, RecoveryReport, Store};
-use driftless_transport::{Clock, SystemClock, Timer, TokioTimer, Transport};
+use driftless_transport::{
+    Clock, IdentityPool, IdentityPoolBuilder, SystemClock, Timer, TokioTimer, Transport,
+};
 use driftless_wire::{IdentityId, IdentityPoolId};
 use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::connectivity::{Connectivity, ToldConnectivity};
 use crate::error::OpenError;
+use crate::identity::{Became, DeviceRow, Identities, IdentityChange, identity_of};
 use crate::policy::{Policies, Policy};
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
-use crate::shared::Shared;
+use crate::shared::{Open, Shared};
 use crate::workers::{SystemWorkers, Workers};
 
 /// The setting of the store that names the identity pool whose data it keeps.
@@ -32,6 +35,7 @@ pub struct ClientBuilder {
     place: Place,
     pool: Option<IdentityPoolId>,
     owner: Owner,
+    identities: Option<(IdentityPoolBuilder, MakeTransport)>,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
@@ -43,7 +47,11 @@ pub struct ClientBuilder {
     policies: Policies,
     recorder: Option<Arc<dyn Recorder>>,
     accepts_loss: bool,
+    accepts_long_names: bool,
 }
+
+/// Makes the transport that signs with the credentials of a pool.
+type MakeTransport = Box<dyn FnOnce(Arc<IdentityPool>) -> Arc<dyn Transport> + Send>;
 
 /// Where the store is.
 pub(crate) enum Place {
@@ -66,6 +74,7 @@ impl ClientBuilder {
             place,
             pool: None,
             owner: Owner::Local,
+            identities: None,
             transport: None,
             clock: Arc::new(SystemClock),
             timer: Arc::new(TokioTimer),
@@ -77,6 +86,7 @@ impl ClientBuilder {
             policies: Policies::default(),
             recorder: None,
             accepts_loss: false,
+            accepts_long_names: false,
         }
     }
 
@@ -90,10 +100,38 @@ impl ClientBuilder {
     }
 
     /// Names the identity whose data these are. Data are kept per identity; without one they belong
-    /// to whoever uses the device, and cannot be synchronized.
+    /// to whoever uses the device, and cannot be synchronized; the first identity that the store is opened with adopts them.
     pub fn identity(self, identity: IdentityId) -> Self {
         Self {
             owner: Owner::Identity(identity),
+            ..self
+        }
+    }
+
+    /// Asks an identity pool whose data these are, in place of [`identity`](Self::identity): a guest's, or those of whoever
+    /// has logged in. `transport` makes the way to the service, signed with the pool's credentials.
+    ///
+    /// The identity is kept in the store, so that a guest stays the same one. Before the first one is known, data can be
+    /// edited offline; it adopts them. A guest that logs in keeps the data: if the service merges the guest into an
+    /// identity that exists, they move there. Anybody else who logs in sees their own data and nothing else. See
+    /// [`IdentityChange`](crate::IdentityChange) and [`Client::sign_out`].
+    pub fn identity_pool(
+        self,
+        pool: IdentityPoolBuilder,
+        transport: impl FnOnce(Arc<IdentityPool>) -> Arc<dyn Transport> + Send + 'static,
+    ) -> Self {
+        Self {
+            identities: Some((pool, Box::new(transport))),
+            ..self
+        }
+    }
+
+    /// Accepts names of datasets that are so long that a merge of identities may not find a name for what it leaves.
+    ///
+    /// With an identity pool they are refused otherwise, see [`DatasetError::LongName`](crate::DatasetError::LongName).
+    pub fn accept_long_names(self) -> Self {
+        Self {
+            accepts_long_names: true,
             ..self
         }
     }
@@ -206,9 +244,19 @@ impl ClientBuilder {
             let value = pool.as_str().as_bytes();
             store.set_setting(POOL_SETTING, Some(value), Durability::Disk)?;
         }
+        let device = Arc::new(DeviceRow::new(Arc::clone(&store)));
+        let (owner, identities, transport) = match self.identities {
+            None => (self.owner, None, self.transport),
+            Some((builder, make_transport)) => {
+                let owner = device.owner().map_err(OpenError::Identity)?;
+                let pool = Arc::new(builder.cache(device.clone()).build());
+                let transport = make_transport(Arc::clone(&pool));
+                (owner, Some(Identities::new(pool)), Some(transport))
+            }
+        };
         let shared = Shared {
             store,
-            transport: self.transport,
+            transport,
             clock: self.clock,
             timer: self.timer,
             workers: self.workers,
@@ -217,10 +265,13 @@ impl ClientBuilder {
             durability: self.durability,
             recorder: self.recorder,
             pool,
-            owner: self.owner,
+            device,
+            identities,
+            changed_identity: watch::Sender::new(None),
+            accepts_long_names: self.accepts_long_names,
             limits: self.limits,
             policies: self.policies,
-            slots: Mutex::default(),
+            open: Mutex::new(Open::new(owner)),
             opened: watch::Sender::new(()),
             closed: watch::Sender::new(false),
         };
@@ -230,10 +281,31 @@ impl ClientBuilder {
             }
             check_loss(&*shared.store, self.accepts_loss)?;
         }
+        adopt(&shared)?;
         Ok(Client {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// Moves to the identity whose data are shown what was made before it was known, and what a crash left of a move.
+fn adopt(shared: &Shared) -> Result<(), OpenError> {
+    let mut open = shared.open();
+    let Some(id) = identity_of(open.owner.clone()) else {
+        return Ok(());
+    };
+    let has_more = !shared.store.datasets(&Owner::Local)?.is_empty();
+    let moves = shared.moves_to(&open, &id).map_err(OpenError::Identity)?;
+    let left = shared.make(moves, &mut open, &Owner::Local);
+    if has_more {
+        shared.tell_identity(IdentityChange {
+            before: None,
+            now: Some(id),
+            data: Became::Moved,
+            left,
+        });
+    }
+    Ok(())
 }
 
 fn random_seed() -> Result<[u8; 32], OpenError> {

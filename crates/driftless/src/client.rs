@@ -7,17 +7,24 @@ use driftless_document::branch;
 use driftless_merge::{Owner, SessionError};
 use driftless_store::{CommitError, Store};
 use driftless_wire::{
-    Dataset as RemoteDataset, DatasetName, ListDatasetsRequest, Request, Response, limits,
+    Dataset as RemoteDataset, DatasetName, IdentityId, ListDatasetsRequest, Request, Response,
+    limits,
 };
+use tokio::sync::watch;
 
 use crate::builder::{ClientBuilder, Place};
 use crate::dataset::Dataset;
 use crate::error::{CloseError, DatasetError, SyncError};
-use crate::shared::Shared;
+use crate::identity::{IdentityChange, identity_of};
+use crate::shared::{Open, Shared};
 use crate::slot::Slot;
+use crate::wipe::{Scope, Unsynced, WipeError};
 
 /// Pages of datasets that are asked for: far more than any identity has.
 const MAX_PAGES: usize = 1_000;
+
+/// The longest name to which a merge of identities can add `.` and the id of the other identity.
+const LONGEST_MERGED: usize = 72;
 
 /// The data of one person on this device.
 ///
@@ -49,24 +56,107 @@ impl Client {
     /// [`DatasetError`]; other datasets stay usable.
     pub fn dataset(&self, name: &str) -> Result<Dataset, DatasetError> {
         let name: DatasetName = name.parse()?;
-        let mut slots = self.shared.slots();
+        self.check_length(&name)?;
+        self.dataset_in(&mut self.shared.open(), name)
+    }
+
+    /// Opens a dataset of the owner whose data are shown.
+    pub(crate) fn dataset_in(
+        &self,
+        open: &mut Open,
+        name: DatasetName,
+    ) -> Result<Dataset, DatasetError> {
         if self.shared.is_closed() {
             return Err(DatasetError::Closed);
         }
-        let slot = match slots.get(&name) {
+        let slot = match open.datasets.get(&name) {
             Some(slot) => Arc::clone(slot),
             None => {
-                let slot = Arc::new(Slot::new(name.clone(), self.shared.replica(&name)?));
-                slots.insert(name, Arc::clone(&slot));
+                let replica = self.shared.replica(open.key(&name))?;
+                let slot = Arc::new(Slot::new(name.clone(), replica));
+                open.datasets.insert(name, Arc::clone(&slot));
                 self.shared.opened.send_replace(());
                 slot
             }
         };
-        drop(slots);
         Ok(Dataset {
             shared: Arc::clone(&self.shared),
             slot,
         })
+    }
+
+    /// Refuses a name that a merge of identities has no room for [COGNITO trap 29].
+    fn check_length(&self, name: &DatasetName) -> Result<(), DatasetError> {
+        let chars = name.as_str().len();
+        let can_merge = self.shared.identities.is_some() && !self.shared.accepts_long_names;
+        if can_merge && chars > LONGEST_MERGED {
+            return Err(DatasetError::LongName {
+                chars,
+                longest: LONGEST_MERGED,
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns whose data the client shows; `None` before any identity is known.
+    #[must_use]
+    pub fn identity(&self) -> Option<IdentityId> {
+        identity_of(self.shared.open().owner.clone())
+    }
+
+    /// Asks who this device is and lets the client show that one's data, as each synchronization does before it begins.
+    ///
+    /// It costs nothing while credentials last; without an identity pool it does nothing. To be called after a login, before
+    /// data are shown. What an [`IdentityChange`] means for open datasets is told there.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::Identity`] if it cannot be asked now: the client goes on showing the data that it shows.
+    pub async fn identify(&self) -> Result<Option<IdentityId>, SyncError> {
+        self.shared.until_closed(self.shared.identify()).await?;
+        Ok(self.identity())
+    }
+
+    /// Makes the next request ask for credentials with the logins as they are then: to be called when a guest has logged in.
+    ///
+    /// If somebody logs out, or somebody else may be next, [`sign_out`](Self::sign_out) is the right call.
+    pub fn logins_changed(&self) {
+        if let Some(identities) = &self.shared.identities {
+            identities.logins_changed();
+        }
+    }
+
+    /// Forgets who this device is, at once and offline, so that the next person sees nothing of this one.
+    ///
+    /// The data stay in the store, unsynced edits too, for when the same person logs in again. Datasets that are open can
+    /// still be read by whoever holds them, but not edited. What is made from now on belongs to the identity that comes
+    /// next. Nothing leads back to the data of a *guest*. It waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError`] if that cannot be kept, or what the store keeps of identities cannot be read; then nothing changed.
+    pub fn sign_out(&self) -> Result<(), DatasetError> {
+        self.shared.sign_out()
+    }
+
+    /// Returns the last change of the identity, also one that was made at the start, and wakes whoever waits for the next.
+    #[must_use]
+    pub fn identity_changes(&self) -> watch::Receiver<Option<IdentityChange>> {
+        self.shared.changed_identity.subscribe()
+    }
+
+    /// Removes data from this device, not from the service. It waits for the disk.
+    ///
+    /// Handles of open datasets are closed; opening a dataset anew gets it from the service with the next synchronization.
+    /// Datasets that were [set aside](Self::set_aside) are not touched, nor are the bytes of the store's files before it
+    /// rewrites them: to leave no trace, close the client and delete the directory.
+    ///
+    /// # Errors
+    ///
+    /// [`WipeError::Unsynced`] names the datasets whose edits would be lost; nothing was removed then. No edit comes in between
+    /// the question and the removal.
+    pub fn wipe(&self, scope: Scope, unsynced: Unsynced) -> Result<(), WipeError> {
+        self.shared.wipe(scope, unsynced)
     }
 
     /// Returns the names of the datasets in the store, damaged ones too, in order. It waits for the
@@ -76,7 +166,8 @@ impl Client {
     ///
     /// [`DatasetError`] if the store cannot be read.
     pub fn datasets(&self) -> Result<Vec<DatasetName>, DatasetError> {
-        Ok(self.shared.store.datasets(&self.shared.owner)?)
+        let owner = self.shared.open().owner.clone();
+        Ok(self.shared.store.datasets(&owner)?)
     }
 
     /// Returns the datasets of the identity at the service, all pages.
@@ -91,10 +182,11 @@ impl Client {
     }
 
     async fn list_datasets(&self) -> Result<Vec<RemoteDataset>, SyncError> {
-        let Owner::Identity(identity) = &self.shared.owner else {
+        let transport = self.shared.transport()?;
+        self.shared.identify().await?;
+        let Owner::Identity(identity) = self.shared.open().owner.clone() else {
             return Err(SyncError::NoIdentity);
         };
-        let transport = self.shared.transport()?;
         let mut found = Vec::new();
         let mut next_token = None;
         for _ in 0..MAX_PAGES {
@@ -130,12 +222,12 @@ impl Client {
     pub fn set_aside(&self, name: &str) -> Result<(), DatasetError> {
         let name: DatasetName = name.parse()?;
         // Held until the store has moved the rows, so that nobody opens the dataset meanwhile.
-        let mut slots = self.shared.slots();
-        if let Some(slot) = slots.remove(&name) {
+        let mut open = self.shared.open();
+        if let Some(slot) = open.datasets.remove(&name) {
             slot.end();
         }
         branch!(SetAside);
-        let moved = self.shared.store.set_aside(&self.shared.key(&name));
+        let moved = self.shared.store.set_aside(&open.key(&name));
         moved.map_err(|error| match error {
             CommitError::Closed => DatasetError::Closed,
             error => DatasetError::SetAside(error),
@@ -154,9 +246,9 @@ impl Client {
     ///
     /// [`CloseError`] if buffered edits may not have reached the disk.
     pub fn close(&self) -> Result<(), CloseError> {
-        let mut slots = self.shared.slots();
+        let mut open = self.shared.open();
         self.shared.closed.send_replace(true);
-        std::mem::take(&mut *slots)
+        std::mem::take(&mut open.datasets)
             .into_values()
             .for_each(|slot| slot.close(&self.shared));
         Ok(self.shared.store.close()?)

@@ -19,6 +19,7 @@ use tracing::{Instrument, Span};
 
 use crate::changes::Origin;
 use crate::error::SyncError;
+use crate::identity::is_other_identity;
 use crate::report::{Outcome, Report, Traffic};
 use crate::shared::Shared;
 use crate::slot::Slot;
@@ -47,7 +48,7 @@ async fn session(
     begin: fn([u8; 32]) -> Input,
 ) -> Result<Report, SyncError> {
     let span = session_span(slot);
-    let running = run(shared, slot, number, begin).instrument(span.clone());
+    let running = run_as_who_it_is(shared, slot, number, begin).instrument(span.clone());
     let result = running.await;
     tell(&span, &result);
     result
@@ -88,6 +89,22 @@ fn tell(span: &Span, result: &Result<Report, SyncError>) {
         }
     };
     span.record("outcome", outcome);
+}
+
+/// Runs a session of who the device is now, and another one if that changes while it runs.
+async fn run_as_who_it_is(
+    shared: &Arc<Shared>,
+    slot: &Arc<Slot>,
+    number: u64,
+    begin: fn([u8; 32]) -> Input,
+) -> Result<Report, SyncError> {
+    shared.identify().await?;
+    match run(shared, slot, number, begin).await {
+        Err(error) if is_other_identity(&error) => {}
+        result => return result,
+    }
+    shared.identify().await?;
+    run(shared, slot, number, begin).await
 }
 
 /// What a step of a session leaves to be done outside.

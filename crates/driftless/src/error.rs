@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use driftless_merge::{RefusedEdit, ReplicaError, SessionError};
 use driftless_store::{CommitError, RecoverError};
-use driftless_transport::ExchangeError;
+use driftless_transport::{BoxError, CredentialsError, ExchangeError, Retry};
 use driftless_wire::IdError;
 
 /// Why a client could not be opened.
@@ -40,6 +40,9 @@ pub enum OpenError {
     /// The store is open and takes no writes.
     #[error("the store cannot be written")]
     Write(#[from] CommitError),
+    /// Who the device is was written by a later version, or is damaged.
+    #[error("the identity of the device cannot be read")]
+    Identity(#[source] BoxError),
     /// The system gives no random bytes, and without them op ids would not be unique.
     #[error("the system gives no random bytes")]
     NoRandomness,
@@ -63,9 +66,35 @@ pub enum DatasetError {
     /// The store cannot set the dataset aside.
     #[error("the store cannot set the dataset aside")]
     SetAside(#[source] CommitError),
+    /// A merge of identities would need a longer name than there are: choose a shorter one, or see
+    /// [`accept_long_names`](crate::ClientBuilder::accept_long_names).
+    #[error("the name has {chars} characters; merges of identities have room for {longest}")]
+    LongName {
+        /// How many characters the name has.
+        chars: usize,
+        /// How many it may have.
+        longest: usize,
+    },
+    /// The store cannot be written.
+    #[error("the store cannot be written")]
+    Write(#[source] CommitError),
+    /// Who the device is was written by a later version, or is damaged: nothing was changed.
+    #[error("the identity of the device cannot be read")]
+    Identity(#[source] BoxError),
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
+}
+
+/// Why a dataset was not moved to another identity.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MoveError {
+    #[error("it cannot be read")]
+    Read(#[from] DatasetError),
+    #[error("it cannot be kept")]
+    Write(#[from] CommitError),
+    #[error("it contradicts what is there")]
+    Contradicts,
 }
 
 impl From<RecoverError> for DatasetError {
@@ -84,6 +113,8 @@ pub(crate) enum Refusal {
     Broken,
     /// The client was closed, or the dataset set aside.
     Closed,
+    /// The client shows the data of another identity.
+    OtherIdentity,
 }
 
 /// Why an edit was not made.
@@ -103,6 +134,10 @@ pub enum PutError {
     /// The client was closed, or the dataset was set aside and this is a handle from before.
     #[error("the dataset is closed")]
     Closed,
+    /// The client shows the data of another identity by now, and this is a handle from before:
+    /// [`Client::dataset`](crate::Client::dataset) gives the dataset of the one that it is now.
+    #[error("the dataset belongs to another identity")]
+    OtherIdentity,
 }
 
 impl From<Refusal> for PutError {
@@ -110,6 +145,7 @@ impl From<Refusal> for PutError {
         match refusal {
             Refusal::Broken => Self::Broken,
             Refusal::Closed => Self::Closed,
+            Refusal::OtherIdentity => Self::OtherIdentity,
         }
     }
 }
@@ -184,6 +220,13 @@ pub enum SyncError {
     /// service yet.
     #[error("the client has no identity")]
     NoIdentity,
+    /// Who this device is cannot be asked now, or the login is refused.
+    #[error("the identity is not known")]
+    Identity(#[source] Arc<CredentialsError>),
+    /// The client shows the data of another identity by now, perhaps since this session began, and this is a handle from
+    /// before. Its edits stay unsynced until that identity is back.
+    #[error("the dataset belongs to another identity")]
+    OtherIdentity,
     /// A request failed for good; [`ExchangeError::retry`] tells whether to try later.
     #[error("a request to the service failed")]
     Request(#[source] Arc<ExchangeError>),
@@ -207,11 +250,24 @@ pub enum SyncError {
     WrongAnswer,
 }
 
+impl SyncError {
+    /// Tells whether the same may go well later, without anything that is done here.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Request(error) => error.retry() == Retry::Later,
+            Self::Identity(error) => matches!(**error, CredentialsError::Unavailable(_)),
+            Self::Session(error) => matches!(**error, SessionError::Contended),
+            _ => false,
+        }
+    }
+}
+
 impl From<Refusal> for SyncError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Broken => Self::Broken,
             Refusal::Closed => Self::Closed,
+            Refusal::OtherIdentity => Self::OtherIdentity,
         }
     }
 }

@@ -102,6 +102,7 @@
 //! | `auto.rs`, `connectivity.rs` | synchronizing by itself, and what the network is like |
 //! | `push.rs` | what the service's pushes say, and whether it is news |
 //! | `workers.rs` | the threads that wait for the disk |
+//! | `identity.rs`, `wipe.rs` | whose data are shown, and what becomes of them when that changes; removing data |
 //! | `changes.rs` | what consumers hear |
 //! | `error.rs`, `report.rs` | what operations return |
 //!
@@ -112,7 +113,9 @@ pub use driftless_document as document;
 pub use driftless_document::{
     Actor, Conflict, EditError, MAX_NESTING, Path, Scalar, Step, Value, path,
 };
-pub use driftless_merge::{Durability, RefusedEdit, SessionError, Size};
+pub use driftless_merge::{
+    DatasetKey, Durability, LeftOver, Owner, RefusedEdit, SessionError, Size,
+};
 pub use driftless_record::{Limits, Wrote};
 pub use driftless_store as store;
 pub use driftless_transport as transport;
@@ -128,6 +131,7 @@ mod dataset;
 mod driver;
 mod error;
 mod from_value;
+mod identity;
 mod policy;
 mod push;
 mod recorder;
@@ -139,6 +143,7 @@ mod to_value;
 mod transaction;
 mod turns;
 mod undo;
+mod wipe;
 mod workers;
 
 pub use auto::{AutoSync, Reconnect, Schedule};
@@ -150,9 +155,11 @@ pub use dataset::Dataset;
 pub use error::{
     CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
 };
+pub use identity::{Became, IdentityChange};
 pub use policy::Policy;
 pub use push::PushError;
 pub use recorder::Recorder;
 pub use report::{Outcome, Report};
 pub use transaction::Transaction;
+pub use wipe::{Scope, Unsynced, WipeError};
 pub use workers::{Work, Workers};

@@ -27,7 +27,8 @@ pub enum PushError {
     /// It is no push of Cognito Sync, but the app's own or a stranger's.
     #[error("it is no push of Cognito Sync")]
     Foreign,
-    /// It is for another identity pool or identity: of whoever used the device before, perhaps.
+    /// It is for another identity pool, or for another identity than the one whose data the client shows: of whoever used
+    /// the device before, perhaps.
     #[error("the push is for another identity")]
     OtherIdentity,
     /// This device does not have the dataset, neither open nor in its store. An app that knows the
@@ -65,15 +66,23 @@ impl Client {
 
     /// Returns the dataset that a push tells of, if news of it may be at the service.
     fn behind(&self, push: Push) -> Result<Option<Dataset>, PushError> {
-        let is_owner = matches!(&self.shared.owner, Owner::Identity(id) if *id == push.identity);
-        if !is_owner || self.shared.pool != push.pool {
+        let owner = Owner::Identity(push.identity);
+        if self.shared.pool != push.pool {
             return Err(PushError::OtherIdentity);
         }
-        let is_open = self.shared.slots().contains_key(&push.dataset);
-        if !is_open && !self.datasets()?.contains(&push.dataset) {
+        // Held until the dataset is open, so that it is that identity's.
+        let mut open = self.shared.open();
+        if open.owner != owner {
+            return Err(PushError::OtherIdentity);
+        }
+        let is_open = open.datasets.contains_key(&push.dataset);
+        let store = &self.shared.store;
+        let is_kept = || Ok::<_, DatasetError>(store.datasets(&owner)?.contains(&push.dataset));
+        if !is_open && !is_kept()? {
             return Err(PushError::UnknownDataset(push.dataset));
         }
-        let dataset = self.dataset(push.dataset.as_str())?;
+        let dataset = self.dataset_in(&mut open, push.dataset)?;
+        drop(open);
         let count = dataset.slot.lock().replica.count();
         Ok((count < push.count).then_some(dataset))
     }

@@ -1,9 +1,10 @@
 //! What a synchronization did.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_merge::{Size, Summary};
+use driftless_merge::{LeftOver, Size, Summary};
 use driftless_record::Wrote;
+use driftless_wire::DatasetName;
 
 /// What one synchronization did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,10 @@ pub struct Report {
     pub deleted: bool,
     /// What is stored was written anew without its past, by [`Dataset::compact`](crate::Dataset::compact).
     pub compacted: bool,
+    /// What a merge of identities had left beside the dataset: folded in, and deleted at the service.
+    pub merged: BTreeSet<DatasetName>,
+    /// What of that is still there, and why; later sessions try again.
+    pub left_over: BTreeMap<DatasetName, LeftOver>,
 }
 
 /// How a synchronization ended, if it did not fail.
@@ -78,6 +83,8 @@ impl Report {
             repaired: summary.repaired,
             deleted: summary.deleted,
             compacted: summary.compacted,
+            merged: summary.merged,
+            left_over: summary.left_over,
         }
     }
 }

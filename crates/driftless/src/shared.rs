@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::connectivity::Connectivity;
 use crate::error::{DatasetError, OpenError, SyncError};
+use crate::identity::{DeviceRow, Identities, IdentityChange};
 use crate::policy::Policies;
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
@@ -31,15 +32,45 @@ pub(crate) struct Shared {
     pub(crate) durability: Durability,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) pool: IdentityPoolId,
-    pub(crate) owner: Owner,
+    /// Who the device is, as the store has it.
+    pub(crate) device: Arc<DeviceRow>,
+    pub(crate) identities: Option<Identities>,
+    pub(crate) changed_identity: watch::Sender<Option<IdentityChange>>,
+    pub(crate) accepts_long_names: bool,
     pub(crate) limits: Limits,
     pub(crate) policies: Policies,
-    /// The datasets that are open, each once.
-    pub(crate) slots: Mutex<BTreeMap<DatasetName, Arc<Slot>>>,
+    pub(crate) open: Mutex<Open>,
     /// Says that a slot was put in.
     pub(crate) opened: watch::Sender<()>,
-    /// Whether the client was closed; it changes under the lock of `slots`.
+    /// Whether the client was closed; it changes under the lock of `open`.
     pub(crate) closed: watch::Sender<bool>,
+}
+
+/// Whose data are shown, and the datasets of that owner that are open, each once.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) owner: Owner,
+    pub(crate) datasets: BTreeMap<DatasetName, Arc<Slot>>,
+}
+
+impl Open {
+    pub(crate) const fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            datasets: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn key(&self, name: &DatasetName) -> DatasetKey {
+        DatasetKey::new(self.owner.clone(), name.clone())
+    }
+
+    /// Leaves all open datasets to the owner before: they can be read and no more.
+    pub(crate) fn end_all(&mut self) {
+        std::mem::take(&mut self.datasets)
+            .into_values()
+            .for_each(|slot| slot.leave());
+    }
 }
 
 impl Shared {
@@ -67,18 +98,14 @@ impl Shared {
         self.transport.as_ref().ok_or(SyncError::NoTransport)
     }
 
-    pub(crate) fn slots(&self) -> MutexGuard<'_, BTreeMap<DatasetName, Arc<Slot>>> {
+    pub(crate) fn open(&self) -> MutexGuard<'_, Open> {
         // A slot is put in or taken out whole, so a panic leaves nothing half done.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn key(&self, name: &DatasetName) -> DatasetKey {
-        DatasetKey::new(self.owner.clone(), name.clone())
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns a dataset as the store has it, or a new one.
-    pub(crate) fn replica(&self, name: &DatasetName) -> Result<Replica, DatasetError> {
-        let (key, pool) = (self.key(name), self.pool.clone());
+    pub(crate) fn replica(&self, key: DatasetKey) -> Result<Replica, DatasetError> {
+        let pool = self.pool.clone();
         match self.store.recover(&key)? {
             Some(recovered) => Ok(Replica::recover(key, pool, self.limits, recovered)?),
             None => Ok(Replica::new(key, pool, self.limits, self.seeds.actor())),
@@ -116,7 +143,6 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("pool", &self.pool)
-            .field("owner", &self.owner)
             .finish_non_exhaustive()
     }
 }

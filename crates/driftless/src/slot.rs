@@ -211,6 +211,13 @@ impl Slot {
         self.lock().end();
     }
 
+    /// Leaves the dataset to the identity before: it can be read and no more.
+    pub(crate) fn leave(&self) {
+        let mut inner = self.lock();
+        inner.end();
+        inner.refusal = Some(Refusal::OtherIdentity);
+    }
+
     /// Ends the dataset and spares the next start a long log.
     pub(crate) fn close(&self, shared: &Shared) {
         let mut inner = self.lock();
@@ -265,6 +272,15 @@ impl Inner {
             .tell(keys, |key| shared.policies.read(document, key), origin);
     }
 
+    /// Goes on with another replica, into which what was here has moved.
+    pub(crate) fn go_on_with(&mut self, shared: &Shared, replica: Replica) {
+        let before = std::mem::replace(&mut self.replica, replica);
+        self.last = None;
+        let state = self.replica.document().state();
+        let changed = state.differing_keys(before.document().state());
+        self.tell(shared, &changed, Origin::Local);
+    }
+
     /// Loads the saved document before the first edit.
     fn load(&mut self, shared: &Shared) {
         if self.replica.wants_document()
@@ -284,7 +300,8 @@ impl Inner {
         }
     }
 
-    fn end(&mut self) {
+    /// Ends the dataset: edits are refused from now on.
+    pub(crate) fn end(&mut self) {
         self.refusal = Some(Refusal::Closed);
         self.replica.abandon();
         self.listeners.close();

@@ -6,6 +6,7 @@ mod devices;
 mod keys;
 mod lists;
 mod maps;
+mod meeting;
 mod random;
 mod refusals;
 mod restarts;

@@ -5,8 +5,10 @@
 )]
 
 mod chaos;
+mod children;
 mod compaction;
 mod life;
+mod meeting;
 mod plain;
 mod push;
 mod recovery;

@@ -106,6 +106,9 @@ pub(crate) fn key() -> DatasetKey {
     )
 }
 
+/// The dataset that a merge with a guest leaves beside `notes`.
+pub(crate) const CHILD: &str = "notes.us-east-1:0c";
+
 impl World {
     pub(crate) fn new(devices: usize) -> Self {
         let storage = Arc::new(Journal::default());
@@ -131,7 +134,20 @@ impl World {
 
     /// Adds a device that finds these rows; two that find the same ones are clones.
     pub(crate) fn join_device(&mut self, disk: Disk) {
-        let replica = self.recover(&disk);
+        let replica = self.recover(key(), &disk);
+        self.push_device(replica, disk);
+    }
+
+    /// Adds the device of a guest whose dataset is named as the merge leaves it.
+    pub(crate) fn join_guest(&mut self) -> usize {
+        self.reference = None;
+        let key = DatasetKey::new(key().owner().clone(), CHILD.parse().unwrap());
+        let replica = self.recover(key, &Disk::default());
+        self.push_device(replica, Disk::default());
+        self.devices.len() - 1
+    }
+
+    fn push_device(&mut self, replica: Replica, disk: Disk) {
         self.devices.push(Device {
             replica,
             disk,
@@ -163,19 +179,20 @@ impl World {
         seed
     }
 
-    fn recover(&mut self, disk: &Disk) -> Replica {
+    fn recover(&mut self, key: DatasetKey, disk: &Disk) -> Replica {
         let pool = "us-east-1:0a".parse().unwrap();
         let actor = self.actor();
         if disk.is_empty() {
-            return Replica::new(key(), pool, self.limits, actor);
+            return Replica::new(key, pool, self.limits, actor);
         }
-        Replica::recover(key(), pool, self.limits, disk.rows.clone()).unwrap()
+        Replica::recover(key, pool, self.limits, disk.rows.clone()).unwrap()
     }
 
     /// The process of a device ends, and begins again with what its disk has.
     pub(crate) fn restart(&mut self, device: usize) {
         let disk = self.devices[device].disk.clone();
-        let replica = self.recover(&disk);
+        let key = self.devices[device].replica.key().clone();
+        let replica = self.recover(key, &disk);
         let device = &mut self.devices[device];
         device.replica = replica;
         device.pending = None;
@@ -561,7 +578,7 @@ impl World {
         let stored = self.stored_state();
         for device in 0..self.devices.len() {
             let disk = self.devices[device].disk.clone();
-            let recovered = (!disk.is_empty()).then(|| self.recover(&disk));
+            let recovered = (!disk.is_empty()).then(|| self.recover(key(), &disk));
             let replica = &self.devices[device].replica;
             let state = replica.document().state();
             match &stored {
@@ -627,14 +644,14 @@ impl World {
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {
-        self.whole_list().records
+        self.list_of("notes").records
     }
 
-    fn whole_list(&self) -> ListRecordsResponse {
+    pub(crate) fn list_of(&self, dataset: &str) -> ListRecordsResponse {
         let request = ListRecordsRequest {
             identity_pool_id: "us-east-1:0a".parse().unwrap(),
             identity_id: "us-east-1:0b".parse().unwrap(),
-            dataset_name: "notes".parse().unwrap(),
+            dataset_name: dataset.parse().unwrap(),
             last_sync_count: None,
             next_token: None,
             max_results: None,
@@ -648,7 +665,7 @@ impl World {
 
     /// Writes records as an old client does that changes them by a function; `None` leaves a record.
     pub(crate) fn rewrite(&mut self, mut change: impl FnMut(&Record) -> Option<Option<String>>) {
-        let list = self.whole_list();
+        let list = self.list_of("notes");
         let patch = |record: &Record| {
             let value = change(record)?;
             let op = if value.is_some() {
@@ -666,17 +683,22 @@ impl World {
             })
         };
         let patches: Vec<RecordPatch> = list.records.iter().filter_map(patch).collect();
-        self.patch(&list, patches);
+        self.patch("notes", &list, patches);
     }
 
-    fn patch(&mut self, list: &ListRecordsResponse, record_patches: Vec<RecordPatch>) {
+    fn patch(
+        &mut self,
+        dataset: &str,
+        list: &ListRecordsResponse,
+        record_patches: Vec<RecordPatch>,
+    ) {
         if record_patches.is_empty() {
             return;
         }
         let request = UpdateRecordsRequest {
             identity_pool_id: "us-east-1:0a".parse().unwrap(),
             identity_id: "us-east-1:0b".parse().unwrap(),
-            dataset_name: "notes".parse().unwrap(),
+            dataset_name: dataset.parse().unwrap(),
             sync_session_token: list.sync_session_token.clone().unwrap(),
             device_id: None,
             record_patches,
@@ -717,9 +739,25 @@ impl World {
             })
         };
         let patches = other.records().into_iter().filter_map(patch).collect();
-        self.patch(&self.whole_list(), patches);
+        let list = self.list_of("notes");
+        self.patch("notes", &list, patches);
         // It knows nothing of the edits made there.
         self.reference = None;
+    }
+
+    /// An old client removes a record of a dataset.
+    pub(crate) fn remove_plain_in(&mut self, dataset: &str, key: &str) {
+        let list = self.list_of(dataset);
+        let mut records = list.records.iter();
+        let record = records.find(|record| record.key.as_str() == key).unwrap();
+        let patch = RecordPatch {
+            op: Op::Remove,
+            key: record.key.clone(),
+            value: None,
+            sync_count: record.sync_count,
+            device_last_modified_date: None,
+        };
+        self.patch(dataset, &list, vec![patch]);
     }
 
     /// An old client removes a record.
@@ -732,7 +770,12 @@ impl World {
         self.foreign.insert(key.to_owned());
         // Whoever imports it brings it to the server without having it.
         self.published.insert(key.to_owned());
-        let list = self.whole_list();
+        self.put_plain_in("notes", key, value);
+    }
+
+    /// An old client puts a record of its own into a dataset.
+    pub(crate) fn put_plain_in(&mut self, dataset: &str, key: &str, value: &str) {
+        let list = self.list_of(dataset);
         let there = list
             .records
             .iter()
@@ -744,7 +787,7 @@ impl World {
             sync_count: there.map_or(SyncCount::ZERO, |record| record.sync_count),
             device_last_modified_date: None,
         };
-        self.patch(&list, vec![patch]);
+        self.patch(dataset, &list, vec![patch]);
     }
 
     /// An old client removes all reserved records.

@@ -88,6 +88,18 @@ impl World {
         cloud::identity()
     }
 
+    /// Merges a guest into the world's identity at the service, which leaves the guest's dataset beside ours.
+    ///
+    /// What the guest's devices edited, all of which must be synchronized, counts as edits of ours from then on. The guest's
+    /// devices must have [logged in](Self::log_in) as somebody else.
+    pub fn merge_guest(&mut self, guest: &IdentityId) {
+        self.tally.count("guests merged at the service");
+        self.cloud.merge_guest(guest);
+        if let Some(edits) = self.guests.remove(guest) {
+            self.ledger.record(edits);
+        }
+    }
+
     /// Returns all records of the dataset at the service, tombstones too.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {

@@ -9,7 +9,7 @@ use driftless_wire::{ApiError, ErrorCode, Request, Timestamp};
 use super::{Checked, World};
 use crate::agenda::{Arrival, Carried, Event, Letter};
 use crate::check::Check;
-use crate::cloud::{refusal, too_late};
+use crate::cloud::{DATASET, refusal, too_late};
 use crate::fault::Fault;
 
 /// How long a client waits for an answer, in ms.
@@ -105,7 +105,12 @@ impl World {
         let is_held = self.holds_answer(&arrival);
         let device = arrival.from.device;
         let fault = arrival.fault;
-        let is_deletion = arrival.request.method() == http::Method::DELETE;
+        // A merged dataset that goes ends no life of ours.
+        let is_ours = || {
+            let path = arrival.request.uri().path();
+            path.ends_with(&format!("/datasets/{DATASET}"))
+        };
+        let is_deletion = arrival.request.method() == http::Method::DELETE && is_ours();
         let writes = self.cloud.writes();
         let method = arrival.request.method().clone();
         let (reply, carried) = self.answer(arrival);

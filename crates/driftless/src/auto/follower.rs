@@ -6,8 +6,7 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 
-use driftless_merge::SessionError;
-use driftless_transport::{Retry, Timer};
+use driftless_transport::Timer;
 use tokio::sync::watch;
 
 use super::Outcomes;
@@ -167,12 +166,13 @@ impl Next {
         match result {
             Ok(report) if report.is_full() => Self::AfterChange,
             Ok(_) => Self::Anything,
-            Err(SyncError::Request(error)) if error.retry() == Retry::Later => Self::Again,
-            Err(SyncError::Session(error)) if matches!(**error, SessionError::Contended) => {
-                Self::Again
-            }
+            Err(error) if error.may_pass() => Self::Again,
             Err(
-                SyncError::Closed | SyncError::Broken | SyncError::Store(_) | SyncError::Panicked,
+                SyncError::Closed
+                | SyncError::Broken
+                | SyncError::Store(_)
+                | SyncError::Panicked
+                | SyncError::OtherIdentity,
             ) => Self::Nothing,
             Err(_) => Self::AfterChange,
         }

@@ -1,0 +1,117 @@
+//! Removing data from a device: what exactly goes, and what must be said before it does.
+
+use std::collections::BTreeMap;
+
+use driftless_merge::{DatasetKey, Durability, Owner};
+use driftless_store::{CommitError, RecoverError};
+
+use crate::shared::{Open, Shared};
+
+/// Which data of a device are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scope {
+    /// Those of the identity whose data the client shows. It stays known, so that they come back with the next
+    /// synchronization.
+    Identity,
+    /// Those of all identities that ever used the store, and who the device is. A guest is another one after that, and
+    /// nothing leads back to the guest's data at the service.
+    Device,
+}
+
+/// What becomes of edits that the service is not known to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    /// While there are any, nothing is removed.
+    Keep,
+    /// They go too.
+    Lose,
+}
+
+/// Why data were not removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WipeError {
+    /// Edits would be lost, and nothing was removed: synchronize first, or wipe with [`Unsynced::Lose`].
+    #[error("{} datasets have edits that were not synchronized", datasets.len())]
+    Unsynced {
+        /// The datasets. A damaged one is among them, for nobody can tell.
+        datasets: Vec<DatasetKey>,
+    },
+    /// The store cannot be read; nothing was removed.
+    #[error("the store cannot be read")]
+    Read(#[from] RecoverError),
+    /// The store cannot be written. Some datasets may be gone and others not; wipe again.
+    #[error("the store cannot be written")]
+    Write(#[from] CommitError),
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+impl Shared {
+    pub(crate) fn wipe(&self, scope: Scope, unsynced: Unsynced) -> Result<(), WipeError> {
+        // Held to the end, so that nobody opens a dataset or becomes somebody else meanwhile.
+        let mut open = self.open();
+        if self.is_closed() {
+            return Err(WipeError::Closed);
+        }
+        let datasets = self.datasets_in(scope, &open)?;
+        self.end_open(&mut open, &datasets, unsynced)?;
+        for key in &datasets {
+            self.store.forget(key, Durability::Disk)?;
+        }
+        if scope == Scope::Device {
+            self.device.wipe()?;
+            self.become_nobody(&mut open);
+        }
+        Ok(())
+    }
+
+    /// Ends all open datasets, unless edits would be lost that must not be.
+    fn end_open(
+        &self,
+        open: &mut Open,
+        datasets: &[DatasetKey],
+        unsynced: Unsynced,
+    ) -> Result<(), WipeError> {
+        let slots = std::mem::take(&mut open.datasets);
+        // All at once, so that no edit is acknowledged between the question and the end.
+        let mut locked: BTreeMap<_, _> = slots.iter().map(|(name, it)| (name, it.lock())).collect();
+        let is_unsynced = |key: &&DatasetKey| {
+            let inner = locked
+                .get(key.name())
+                .filter(|_| open.owner == *key.owner());
+            match inner {
+                Some(inner) => inner.replica.has_unsynced(),
+                None => self
+                    .replica((*key).clone())
+                    .map_or(true, |replica| replica.has_unsynced()),
+            }
+        };
+        let lost: Vec<_> = match unsynced {
+            Unsynced::Keep => datasets.iter().filter(is_unsynced).cloned().collect(),
+            Unsynced::Lose => Vec::new(),
+        };
+        if lost.is_empty() {
+            locked.values_mut().for_each(|inner| inner.end());
+            return Ok(());
+        }
+        drop(locked);
+        open.datasets = slots;
+        Err(WipeError::Unsynced { datasets: lost })
+    }
+
+    fn datasets_in(&self, scope: Scope, open: &Open) -> Result<Vec<DatasetKey>, RecoverError> {
+        let owners: Vec<Owner> = match scope {
+            Scope::Identity => vec![open.owner.clone()],
+            Scope::Device => self.store.owners()?,
+        };
+        let mut datasets = Vec::new();
+        for owner in owners {
+            let names = self.store.datasets(&owner)?.into_iter();
+            datasets.extend(names.map(|name| DatasetKey::new(owner.clone(), name)));
+        }
+        Ok(datasets)
+    }
+}
