@@ -25,7 +25,10 @@ impl Replica {
         deleting.sort_unstable();
         deleting.dedup();
         let is_plain = self.is_plain();
+        let is_unsent = !self.row.over.is_empty();
         self.start_anew(actor);
+        // What an old client knew of goes, whatever it had changed of that.
+        self.row.over.everything = is_unsent;
         self.row.deleting = deleting;
         // What the app asked for holds for the next life too.
         if is_plain {

@@ -20,6 +20,7 @@ mod room;
 mod row;
 mod session;
 mod settle;
+mod unsent;
 
 pub use commit::{Commit, DatasetKey, Durability, MirroredRecord, Owner, Recovered, Snapshot};
 pub use local::{LocalEdit, Operation, RefusedEdit, Transaction};
@@ -27,3 +28,4 @@ pub use replica::{Replica, ReplicaError};
 pub use room::Size;
 pub use row::RowError;
 pub use session::{Failure, Input, Output, SessionError, Summary};
+pub use unsent::{TakenUnsent, UnsentEdit, UnsentId};

@@ -106,7 +106,7 @@ impl Replica {
 
     /// Makes edits of what foreign hands wrote, upon the stored state, and joins the document with that.
     pub(crate) fn import(&mut self, session: &mut Session, now: Timestamp) -> Option<Imported> {
-        if !self.is_plain() {
+        if !self.is_plain() && self.row.over.is_empty() {
             return None;
         }
         let stored = self.stored.as_ref();
@@ -119,16 +119,18 @@ impl Replica {
             None => self.listed(),
         };
         let mut foreign = BTreeMap::new();
-        if is_behind {
+        if is_behind && self.is_plain() {
             foreign.extend(self.left_of_pushes());
         }
-        if is_damaged || !is_behind {
+        if self.is_plain() && (is_damaged || !is_behind) {
             foreign.extend(self.foreign(session, shown));
         }
-        if foreign.is_empty() {
+        if foreign.is_empty() && self.row.over.is_empty() {
             return None;
         }
-        branch!(PlainImported);
+        if !foreign.is_empty() {
+            branch!(PlainImported);
+        }
         // What is stored may have lost what was imported before: an id above would claim that it was removed.
         let local = self.document.state();
         let is_whole = |id: &OpId| local.seen_from(id.actor) <= shown.seen_from(id.actor);
@@ -142,6 +144,10 @@ impl Replica {
             let time = now.as_millis();
             let made = document.import(key.as_str(), text.as_deref(), scalar_of, time);
             // What no dataset can have as a key stays a record.
+            edit.append(made.unwrap_or_default());
+        }
+        for key in self.replaced(document.state()) {
+            let made = document.remove_others(&key, self.row.actor, now.as_millis());
             edit.append(made.unwrap_or_default());
         }
         let given = document.state().seen_from(importer.actor);
@@ -264,7 +270,7 @@ impl Replica {
     }
 }
 
-fn text_at(state: &State, key: &RecordKey) -> Option<String> {
+pub(crate) fn text_at(state: &State, key: &RecordKey) -> Option<String> {
     text_of(&state.get(key.as_str())?)
 }
 

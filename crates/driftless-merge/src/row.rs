@@ -8,6 +8,7 @@ use driftless_wire::SyncCount;
 use serde::{Deserialize, Serialize};
 
 use crate::plain::Plain;
+use crate::unsent::{Over, UnsentId};
 
 const VERSION: u32 = 1;
 
@@ -33,6 +34,10 @@ pub(crate) struct SyncRow {
     pub(crate) plain: Plain,
     /// Under whose name plain records are imported, and the highest counter given out under it.
     pub(crate) importer: Option<OpId>,
+    /// Over which records edits made here were made by an old client, until a push brings them or there is nothing to bring.
+    pub(crate) over: Over,
+    /// What was taken of old clients.
+    pub(crate) taken: Vec<UnsentId>,
 }
 
 /// A push on its way: it may stand or not.
@@ -80,6 +85,10 @@ struct Form {
     plain: PlainForm,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     importer: Option<(String, u32)>,
+    #[serde(default, skip_serializing_if = "Over::is_empty")]
+    over: Over,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    taken: Vec<String>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +150,8 @@ impl SyncRow {
             deleting: Vec::new(),
             plain: Plain::No,
             importer: None,
+            over: Over::NOTHING,
+            taken: Vec::new(),
         }
     }
 
@@ -165,6 +176,8 @@ impl SyncRow {
             importer: self
                 .importer
                 .map(|id| (hex(id.actor.to_bytes()), id.counter)),
+            over: self.over.clone(),
+            taken: self.taken.iter().map(|id| hex(id.to_bytes())).collect(),
         };
         serde_json::to_vec(&form).expect("a form of texts and numbers is JSON")
     }
@@ -193,6 +206,12 @@ impl SyncRow {
                 .collect::<Result<_, _>>()?,
             plain: form.plain.into(),
             importer: read_ids(form.importer.as_slice())?.pop(),
+            over: form.over,
+            taken: form
+                .taken
+                .iter()
+                .map(|text| unhex(text).map(UnsentId::from_bytes))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -264,6 +283,10 @@ mod tests {
         row.deleting = row.lineage.into_iter().collect();
         row.plain = Plain::Retiring;
         row.importer = Some(OpId::new(4, Actor::random([9; 8])));
+        row.over.everything = true;
+        let key = "k".parse().unwrap();
+        row.over.records.insert(key, SyncCount::from(3));
+        row.taken = vec![UnsentId::from_bytes([1; 8])];
         assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);
     }
 

@@ -21,6 +21,7 @@ use driftless_wire::{
 use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::room::Size;
+use crate::unsent::Over;
 
 /// Pushes that may lose against other devices before a session gives up.
 pub(crate) const MAX_CONFLICTS: u32 = 8;
@@ -201,6 +202,8 @@ pub(crate) struct InFlight {
     pub(crate) compacts: bool,
     /// What it imports of plain records.
     pub(crate) imported: Option<Edit>,
+    /// Over which records the edits in it were made by an old client.
+    pub(crate) over: Over,
     /// The keys that look different then.
     pub(crate) keys: BTreeSet<String>,
 }

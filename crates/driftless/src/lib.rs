@@ -100,6 +100,7 @@
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
 //! | `auto.rs`, `connectivity.rs` | synchronizing by itself, and what the network is like |
+//! | `local_store.rs` | taking over what an old client had not sent (feature `local-store-import`) |
 //! | `push.rs` | what the service's pushes say, and whether it is news |
 //! | `workers.rs` | the threads that wait for the disk |
 //! | `changes.rs` | what consumers hear |
@@ -128,6 +129,8 @@ mod dataset;
 mod driver;
 mod error;
 mod from_value;
+#[cfg(feature = "local-store-import")]
+mod local_store;
 mod policy;
 mod push;
 mod recorder;
@@ -149,6 +152,10 @@ pub use connectivity::{Connectivity, Network, Networks, ToldConnectivity};
 pub use dataset::Dataset;
 pub use error::{
     CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
+};
+#[cfg(feature = "local-store-import")]
+pub use local_store::{
+    ImportedDataset, LocalStoreError, LocalStoreKind, LocalStoreReport, NotUnderstood, Overtaken,
 };
 pub use policy::Policy;
 pub use push::PushError;

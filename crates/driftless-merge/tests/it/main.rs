@@ -10,4 +10,5 @@ mod life;
 mod plain;
 mod push;
 mod recovery;
+mod unsent;
 mod world;

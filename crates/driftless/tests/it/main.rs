@@ -11,6 +11,8 @@ mod data_path;
 mod deletion;
 mod edits;
 mod fake;
+#[cfg(feature = "local-store-import")]
+mod local_store;
 mod logs;
 mod model;
 mod old_client;

@@ -1,0 +1,183 @@
+//! What an old client on a device had not sent becomes edits that replace what the old client had seen, and nothing else.
+
+use driftless_document::Value;
+
+use crate::world::World;
+
+/// A service with records of an old client, and a device that knows nothing of them.
+fn old() -> World {
+    let mut world = World::new(1);
+    world.put_plain("a", "1");
+    world.put_plain("b", "2");
+    world
+}
+
+/// Everything comes to rest, and each key shows these values, the shown one first.
+#[track_caller]
+fn check(world: &mut World, keys: &[(&str, &[&str])]) {
+    world.settle();
+    let state = world.state(0);
+    let shown: Vec<&str> = state.keys().collect();
+    assert_eq!(shown, keys.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+    for (key, values) in keys {
+        let found = state.conflicts(key).into_iter().map(|it| it.value);
+        let mut found: Vec<Value> = found.collect();
+        let mut expected: Vec<Value> = values.iter().map(|value| Value::from(*value)).collect();
+        found.sort_by_key(|value| format!("{value:?}"));
+        expected.sort_by_key(|value| format!("{value:?}"));
+        assert_eq!(found, expected, "{key}");
+    }
+    let plain = world.plain();
+    assert_eq!(plain.len(), keys.len());
+    for (key, text) in plain {
+        assert_eq!(state.get(&key), Some(Value::from(text.as_str())), "{key}");
+    }
+}
+
+#[test]
+fn trap_8_edit_replaces_the_record_that_it_was_made_upon() {
+    let mut world = old();
+    world.take_unsent(0, 1, &[("a", Some("new"), 1), ("c", Some("3"), 0)]);
+    assert_eq!(world.state(0).get("a"), Some(Value::from("new")));
+    check(&mut world, &[("a", &["new"]), ("b", &["2"]), ("c", &["3"])]);
+}
+
+#[test]
+fn edit_stands_beside_what_others_wrote_meanwhile() {
+    let mut world = old();
+    world.put_plain("a", "theirs");
+    world.take_unsent(0, 1, &[("a", Some("mine"), 1)]);
+    check(&mut world, &[("a", &["mine", "theirs"]), ("b", &["2"])]);
+}
+
+#[test]
+fn trap_13_removal_removes_the_record_that_it_was_made_upon() {
+    let mut world = old();
+    world.take_unsent(0, 1, &[("a", None, 1)]);
+    assert!(world.devices[0].replica.has_unsynced());
+    world.restart(0);
+    check(&mut world, &[("b", &["2"])]);
+}
+
+#[test]
+fn removal_of_the_last_record_reaches_the_service() {
+    let mut world = World::new(1);
+    world.put_plain("a", "1");
+    world.take_unsent(0, 1, &[("a", None, 1)]);
+    check(&mut world, &[]);
+    assert!(world.plain().is_empty());
+}
+
+#[test]
+fn what_others_wrote_meanwhile_stays_where_it_was_removed() {
+    let mut world = old();
+    world.put_plain("a", "theirs");
+    world.take_unsent(0, 1, &[("a", None, 1)]);
+    check(&mut world, &[("a", &["theirs"]), ("b", &["2"])]);
+}
+
+#[test]
+fn trap_10_equal_value_is_no_conflict_whatever_its_count() {
+    let mut world = old();
+    world.put_plain("a", "same");
+    world.take_unsent(0, 1, &[("a", Some("same"), 1), ("b", Some("2"), 0)]);
+    check(&mut world, &[("a", &["same"]), ("b", &["2"])]);
+}
+
+#[test]
+fn edit_replaces_what_a_device_before_it_stored() {
+    let mut world = World::new(2);
+    world.put_plain("a", "1");
+    world.put_plain("b", "2");
+    world.sync(1);
+    world.take_unsent(0, 1, &[("a", Some("new"), 1), ("b", None, 2)]);
+    check(&mut world, &[("a", &["new"])]);
+}
+
+#[test]
+fn later_edits_of_the_person_replace_the_record_too() {
+    let mut world = old();
+    world.take_unsent(0, 1, &[("a", Some("old"), 1), ("b", None, 2)]);
+    world.put(0, "a", "newer");
+    check(&mut world, &[("a", &["newer"])]);
+}
+
+#[test]
+fn edit_is_made_upon_what_was_synchronized_before_it() {
+    let mut world = old();
+    world.sync(0);
+    let edits = [("a", Some("new"), 1), ("b", None, 2)];
+    assert_eq!(world.take_unsent(0, 1, &edits), Some(vec![]));
+    check(&mut world, &[("a", &["new"])]);
+}
+
+#[test]
+fn edit_stands_beside_what_was_edited_here_since() {
+    let mut world = old();
+    world.sync(0);
+    world.put(0, "a", "newer");
+    world.put(0, "b", "newer");
+    let edits = [("a", Some("old"), 1), ("b", None, 2)];
+    assert_eq!(world.take_unsent(0, 1, &edits), Some(vec!["b".to_owned()]));
+    assert_eq!(world.state(0).get("a"), Some(Value::from("newer")));
+    check(&mut world, &[("a", &["newer", "old"]), ("b", &["newer"])]);
+}
+
+#[test]
+fn what_merges_inside_is_not_replaced_and_the_edit_is_told() {
+    let mut world = old();
+    world.write(0, "text", "typed");
+    let edits = [("text", Some("old"), 0)];
+    assert_eq!(
+        world.take_unsent(0, 1, &edits),
+        Some(vec!["text".to_owned()])
+    );
+}
+
+#[test]
+fn it_is_taken_once_also_after_a_restart_and_a_deletion() {
+    let mut world = old();
+    let edits = [("a", Some("new"), 1)];
+    assert!(world.take_unsent(0, 1, &edits).is_some());
+    world.restart(0);
+    world.put(0, "a", "newer");
+    assert_eq!(world.take_unsent(0, 1, &edits), None);
+    world.sync(0);
+    world.delete(0);
+    world.sync(0);
+    assert_eq!(world.take_unsent(0, 1, &edits), None);
+    assert!(world.take_unsent(0, 2, &edits).is_some());
+}
+
+#[test]
+fn push_that_lost_compares_the_records_again() {
+    let mut world = old();
+    world.take_unsent(0, 1, &[("a", None, 1)]);
+    world.begin(0);
+    world.answer(0, crate::world::Fault::Nothing);
+    world.put_plain("a", "theirs");
+    world.finish(0);
+    assert_eq!(world.summary(0).conflicts, 1);
+    check(&mut world, &[("a", &["theirs"]), ("b", &["2"])]);
+}
+
+#[test]
+fn trap_33_deletion_removes_what_stands_and_keeps_what_came_after_it() {
+    let mut world = old();
+    assert!(world.take_unsent_deletion(0, 1));
+    assert!(!world.take_unsent_deletion(0, 1));
+    world.take_unsent(0, 2, &[("c", Some("3"), 0)]);
+    world.restart(0);
+    assert!(world.devices[0].replica.has_unsynced());
+    check(&mut world, &[("c", &["3"])]);
+}
+
+#[test]
+fn trap_33_deletion_of_a_known_life_deletes_it() {
+    let mut world = old();
+    world.sync(0);
+    assert!(world.take_unsent_deletion(0, 1));
+    world.sync(0);
+    assert!(world.summary(0).deleted);
+    check(&mut world, &[]);
+}
