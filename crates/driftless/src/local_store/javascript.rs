@@ -77,8 +77,11 @@ fn other(what: String) -> LocalStoreError {
     LocalStoreError::OtherKind { what }
 }
 
+/// Tells the old client's own keys from those of the site, which may look like `user:7.theme`.
 fn is_owner(owner: &str) -> bool {
-    is_identity(owner) || LocalStoreKind::JavaScript.placeholders().contains(&owner)
+    let has_uuid = |(_, id): (&str, &str)| id.len() == 36;
+    (is_identity(owner) && owner.split_once(':').is_some_and(has_uuid))
+        || LocalStoreKind::JavaScript.placeholders().contains(&owner)
 }
 
 fn read_dataset(rows: &mut Rows, owner: &str, name: &str, records: Map<String, Value>) {

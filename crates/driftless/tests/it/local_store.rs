@@ -271,6 +271,7 @@ async fn javascript_records_are_taken_once() {
         },
         "_internal._metadata": { IDENTITY: { format!("{IDENTITY}.notes"): metadata } },
         "theme": "dark",
+        "user:7.theme": "dark",
         "aws.cognito.identity-id.pool": IDENTITY,
     }));
     check(&old).await;
