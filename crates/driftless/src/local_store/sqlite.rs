@@ -44,7 +44,7 @@ pub(super) fn read_android(path: &Path) -> Result<Rows, LocalStoreError> {
     )?;
     copy.each(
         "SELECT identity_id, dataset_name, key, value, sync_count, modified FROM records",
-        |row| rows.add(row, |row| android_row(row)),
+        |row| rows.add(row, android_row),
     )?;
     Ok(rows)
 }
@@ -58,7 +58,7 @@ pub(super) fn read_ios(path: &Path) -> Result<Rows, LocalStoreError> {
     )?;
     copy.each(
         "SELECT IdentityId, Dataset, Key, Data, SyncCount, Dirty, Type, ModifiedBy FROM CognitoData",
-        |row| rows.add(row, |row| ios_row(row)),
+        |row| rows.add(row, ios_row),
     )?;
     Ok(rows)
 }

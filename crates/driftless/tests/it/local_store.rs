@@ -12,7 +12,7 @@ use driftless::{
 };
 use driftless_merge::{Commit, DatasetKey, Durability, Owner, Recovered};
 use driftless_store::{CommitError, MemoryStore, RecoverError, Store};
-use driftless_wire::DatasetName;
+use driftless_wire::{DatasetName, Operation};
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -305,6 +305,30 @@ async fn what_others_wrote_meanwhile_stands_beside_it() {
     notes.synchronize().await.unwrap();
     assert_eq!(notes.conflicts("changed").len(), 2);
     assert_eq!(notes.get("removed"), Some(Value::from("theirs")));
+}
+
+#[tokio::test]
+async fn session_that_runs_meanwhile_begins_again_and_brings_it() {
+    for (requests, held) in [(1, Operation::ListRecords), (2, Operation::UpdateRecords)] {
+        let fake = service();
+        let old = Old::new(LocalStoreKind::Android);
+        fill_android(&old);
+        let client = fake.device();
+        let notes = client.dataset("notes").unwrap();
+        fake.hold(Some(held));
+        let session = tokio::spawn({
+            let notes = notes.clone();
+            async move { notes.synchronize().await }
+        });
+        fake.arrived(requests).await;
+        old.import(&client);
+        fake.hold(None);
+        session.await.unwrap().unwrap();
+        let expected = texts([("changed", "after"), ("kept", "1"), ("new", "")]);
+        assert_eq!(shown(&notes), expected, "{held:?}");
+        assert_eq!(notes.conflicts("changed").len(), 1);
+        assert!(!notes.has_unsynced());
+    }
 }
 
 #[test]
