@@ -48,6 +48,24 @@ impl Document {
     ///
     /// [`EditError::Key`] if no dataset has such a key, [`EditError::Exhausted`].
     pub fn remove_others(&mut self, key: &str, own: Actor, time: i64) -> Result<Edit, EditError> {
+        self.remove_if(key, time, |author| author != own)
+    }
+
+    /// Removes what an author wrote at a key; what stands beside it stays.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Key`] if no dataset has such a key, [`EditError::Exhausted`].
+    pub fn remove_of(&mut self, key: &str, author: Actor, time: i64) -> Result<Edit, EditError> {
+        self.remove_if(key, time, |other| other == author)
+    }
+
+    fn remove_if(
+        &mut self,
+        key: &str,
+        time: i64,
+        goes: impl Fn(Actor) -> bool,
+    ) -> Result<Edit, EditError> {
         check_root_key(key)?;
         self.compose(time, |draft| {
             let place = Place::root(key);
@@ -56,8 +74,8 @@ impl Document {
                 .contents_at(&place)
                 .into_iter()
                 .map(|(id, _)| id);
-            let others: Vec<OpId> = ids.filter(|id| id.actor != own).collect();
-            draft.remove(&place, &others);
+            let going: Vec<OpId> = ids.filter(|id| goes(id.actor)).collect();
+            draft.remove(&place, &going);
             Ok(())
         })
     }

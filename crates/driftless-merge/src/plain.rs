@@ -146,13 +146,30 @@ impl Replica {
             // What no dataset can have as a key stays a record.
             edit.append(made.unwrap_or_default());
         }
+        let time = now.as_millis();
+        let mut retyped = Vec::new();
         for key in self.replaced(document.state()) {
-            let made = document.remove_others(&key, self.row.actor, now.as_millis());
+            let made = match self.retyped(&key, document.state()) {
+                Some(text) => {
+                    let made = document.import(&key, Some(&text), scalar_of, time);
+                    retyped.push(key);
+                    made
+                }
+                None => document.remove_others(&key, self.row.actor, time),
+            };
             edit.append(made.unwrap_or_default());
         }
-        let given = document.state().seen_from(importer.actor);
+        let mut state = document.state().join(self.document.state());
+        if !retyped.is_empty() {
+            let mut document = Document::from_state(name, importer.actor, state);
+            for key in retyped {
+                let made = document.remove_of(&key, self.row.actor, time);
+                edit.append(made.unwrap_or_default());
+            }
+            state = document.state().clone();
+        }
+        let given = state.seen_from(importer.actor);
         self.row.importer = Some(OpId::new(given, importer.actor));
-        let state = document.state().join(self.document.state());
         (!edit.is_empty()).then_some(Imported { state, edit })
     }
 

@@ -3,7 +3,7 @@
 //! An old client pushes a value under the count of the record that it was made upon. An operation replaces only what its
 //! device has seen, and a device that comes in the place of an old client has seen nothing yet. So for each such edit it is
 //! remembered *over* which record it was made, by that record's count. The session that finds the record at this count lets
-//! the edit replace what the record shows. At another count somebody else wrote there meanwhile: both values stand beside each
+//! the edit replace what the record shows, in the type that stands there. At another count somebody else wrote there meanwhile: both values stand beside each
 //! other, and of a value and a removal the value stays.
 //!
 //! The rule: what was taken is named in the commit that takes it, so that it is taken once, whatever crash comes between.
@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{Actor, Edit, Scalar, State, Value};
-use driftless_record::text_of;
+use driftless_record::{scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -215,6 +215,28 @@ impl Replica {
         let records = self.row.over.records.iter();
         let replaced = records.filter(|(key, count)| self.is_replaced(key, **count, state));
         replaced.map(|(key, _)| key.as_str().to_owned()).collect()
+    }
+
+    /// Returns the text that was put here at a key, if what stands there reads it as another type than a string.
+    pub(crate) fn retyped(&self, key: &str, state: &State) -> Option<String> {
+        if self.row.over.everything {
+            return None;
+        }
+        let own = self.document.state().conflicts(key).into_iter();
+        let mut own = own.filter(|it| it.author() == self.row.actor);
+        let (Some(one), None) = (own.next(), own.next()) else {
+            return None;
+        };
+        let Value::Scalar(Scalar::String(text)) = one.value else {
+            return None;
+        };
+        let keeps_type = match state.get(key)? {
+            Value::Text(_) => true,
+            Value::Counter(_) => text.parse::<i64>().is_ok_and(|it| it.to_string() == text),
+            Value::Scalar(shown) => !matches!(scalar_of(&text, &shown), Scalar::String(_)),
+            _ => false,
+        };
+        keeps_type.then_some(text)
     }
 
     /// Tells whether a record stands as the old client had seen it, or says what the edit says.

@@ -95,6 +95,42 @@ fn edit_replaces_what_a_device_before_it_stored() {
 }
 
 #[test]
+fn edit_keeps_the_type_that_stands_there() {
+    let mut world = World::new(2);
+    world.keep_plain(1);
+    world.put(1, "number", 1);
+    world.put(1, "same", 7);
+    world.increment(1, "count", 5);
+    world.write(1, "text", "begin end");
+    world.put(1, "word", 1);
+    world.sync(1);
+    let edits = [
+        ("number", Some("2"), 1),
+        ("same", Some("7"), 0),
+        ("count", Some("8"), 1),
+        ("text", Some("begin the end"), 1),
+        ("word", Some("two"), 1),
+    ];
+    world.take_unsent(0, 1, &edits);
+    world.increment(1, "count", 100);
+    world.settle();
+    let expected = [
+        ("count", Value::Counter(108)),
+        ("number", Value::from(2)),
+        ("same", Value::from(7)),
+        ("text", Value::text("begin the end")),
+        ("word", Value::from("two")),
+    ];
+    for (key, value) in expected {
+        for device in 0..2 {
+            let found = world.state(device).conflicts(key);
+            assert_eq!(found.len(), 1, "{key}");
+            assert_eq!(found[0].value, value, "{key}");
+        }
+    }
+}
+
+#[test]
 fn later_edits_of_the_person_replace_the_record_too() {
     let mut world = old();
     world.take_unsent(0, 1, &[("a", Some("old"), 1), ("b", None, 2)]);
