@@ -13,6 +13,10 @@ use driftless::{
 use driftless_merge::{Commit, DatasetKey, Durability, Owner, Recovered};
 use driftless_store::{CommitError, MemoryStore, RecoverError, Store};
 use driftless_wire::{DatasetName, Operation};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::Index;
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -258,9 +262,7 @@ fn record(value: impl Into<Json>, count: i64, is_unsent: bool) -> Json {
     json!({ "Key": "k", "Value": value.into(), "SyncCount": count, "LastModifiedBy": "", "Modified": is_unsent })
 }
 
-#[tokio::test]
-async fn javascript_records_are_taken_once() {
-    let old = Old::new(LocalStoreKind::JavaScript);
+fn fill_javascript(old: &Old) {
     let metadata = json!({ "DatasetName": "notes", "LastSyncCount": 1 });
     old.storage(&json!({
         format!("{IDENTITY}.notes"): {
@@ -274,6 +276,12 @@ async fn javascript_records_are_taken_once() {
         "user:7.theme": "dark",
         "aws.cognito.identity-id.pool": IDENTITY,
     }));
+}
+
+#[tokio::test]
+async fn javascript_records_are_taken_once() {
+    let old = Old::new(LocalStoreKind::JavaScript);
+    fill_javascript(&old);
     check(&old).await;
 }
 
@@ -672,6 +680,36 @@ fn damaged_file_is_refused() {
         old.write(bytes);
         let error = old.fail();
         assert!(matches!(error, LocalStoreError::Damaged(_)), "{error:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    /// Whatever became of the bytes of an old store, it is read or refused, and it stays as it is.
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        kind in 0..3_usize,
+        spots in vec((any::<Index>(), any::<u8>()), 0..12),
+        length in option::of(any::<Index>()),
+    ) {
+        let kind = [LocalStoreKind::Android, LocalStoreKind::Ios, LocalStoreKind::JavaScript][kind];
+        let old = Old::new(kind);
+        match kind {
+            LocalStoreKind::Android => fill_android(&old),
+            LocalStoreKind::Ios => fill_ios(&old),
+            _ => fill_javascript(&old),
+        }
+        let mut bytes = fs::read(old.path()).unwrap();
+        for (at, byte) in spots {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes.truncate(length.map_or(bytes.len(), |length| length.index(bytes.len())));
+        old.write(&bytes);
+        let client = Fake::new().device();
+        drop(client.import_local_store(old.path(), kind));
+        prop_assert_eq!(fs::read(old.path()).unwrap(), bytes);
     }
 }
 
