@@ -1,6 +1,11 @@
 //! What an old client on a device had not sent becomes edits that replace what the old client had seen, and nothing else.
 
+use std::collections::BTreeMap;
+
 use driftless_document::Value;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
 
 use crate::world::World;
 
@@ -216,4 +221,105 @@ fn trap_33_deletion_of_a_known_life_deletes_it() {
     world.sync(0);
     assert!(world.summary(0).deleted);
     check(&mut world, &[]);
+}
+
+/// What became of one key: what an old client had seen there, what others wrote since, and what it had not sent.
+#[derive(Clone, Debug)]
+struct Story {
+    seen: bool,
+    since: Option<Option<u8>>,
+    unsent: Option<Option<u8>>,
+}
+
+fn stories() -> impl Strategy<Value = Vec<Story>> {
+    let text = || option::weighted(0.7, 0..3_u8);
+    let story = (
+        any::<bool>(),
+        option::weighted(0.4, text()),
+        option::weighted(0.8, text()),
+    );
+    vec(
+        story.prop_map(|(seen, since, unsent)| Story {
+            seen,
+            since: since.filter(|since| seen || since.is_some()),
+            unsent,
+        }),
+        1..6,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+    /// Each value and removal replaces what the old client had seen; what others wrote since is lost nowhere, and equal values
+    /// are one, whoever stored them before and whenever the device restarts.
+    #[test]
+    fn nothing_is_lost_and_nothing_stands_twice(
+        stories in stories(),
+        stored_before in any::<bool>(),
+        stored_since in any::<bool>(),
+        restarts in any::<bool>(),
+    ) {
+        let mut world = World::new(2);
+        let keys: Vec<String> = (0..stories.len()).map(|number| format!("k{number}")).collect();
+        let told = || keys.iter().zip(&stories);
+        for (key, _) in told().filter(|(_, story)| story.seen) {
+            world.put_plain(key, "seen");
+        }
+        if stored_before {
+            world.sync(1);
+        }
+        let records = world.records().into_iter();
+        let counts: BTreeMap<String, u32> = records
+            .map(|record| (record.key.into(), record.sync_count.get() as u32))
+            .collect();
+        for (key, story) in told() {
+            match story.since {
+                Some(Some(text)) => world.put_plain(key, &text.to_string()),
+                Some(None) => world.remove_plain(key),
+                None => {}
+            }
+        }
+        if stored_since {
+            world.sync(1);
+        }
+        let texts: Vec<Option<Option<String>>> = stories
+            .iter()
+            .map(|story| story.unsent.map(|text| text.map(|text| text.to_string())))
+            .collect();
+        let unsent: Vec<(&str, Option<&str>, u32)> = keys
+            .iter()
+            .zip(&texts)
+            .filter_map(|(key, text)| {
+                let count = counts.get(key).copied().unwrap_or(0);
+                Some((key.as_str(), text.as_ref()?.as_deref(), count))
+            })
+            .collect();
+        world.take_unsent(0, 1, &unsent);
+        if restarts {
+            world.restart(0);
+        }
+        world.settle();
+        for (key, story) in told() {
+            let theirs = match story.since {
+                Some(text) => text.map(|text| text.to_string()),
+                None => story.seen.then(|| "seen".to_owned()),
+            };
+            let mine = story.unsent.map(|text| text.map(|text| text.to_string()));
+            let mut expected: Vec<String> = match (mine, story.since) {
+                (None, _) | (Some(None), Some(_)) => theirs.into_iter().collect(),
+                (Some(mine), None) => mine.into_iter().collect(),
+                (Some(Some(mine)), Some(_)) => theirs.into_iter().chain([mine]).collect(),
+            };
+            expected.sort();
+            expected.dedup();
+            for device in 0..2 {
+                let found = world.state(device).conflicts(key).into_iter();
+                let mut found: Vec<Value> = found.map(|it| it.value).collect();
+                found.sort_by_key(|value| format!("{value:?}"));
+                let expected: Vec<Value> = expected.iter().map(|it| Value::from(it.as_str())).collect();
+                prop_assert_eq!(&found, &expected, "{} on device {}: {:?}", key, device, story);
+            }
+        }
+    }
 }
