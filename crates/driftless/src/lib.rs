@@ -91,6 +91,11 @@
 //! outcome. The spans of its requests are in it; their fields stand in the documentation of
 //! [`transport`]. No key, value, token or credential is in any span or event.
 //!
+//! # Features
+//!
+//! `local-store-import`, off by default, adds `Client::import_local_store`: for an app that is updated in place, it takes
+//! over what the old Cognito Sync client had not sent. It compiles SQLite in.
+//!
 //! # Where things are
 //!
 //! | | |

@@ -31,9 +31,8 @@ pub(crate) fn doctor(
     if args.repair {
         settings.check_for_sync()?;
     }
-    let runtime = runtime()?;
     let (client, loss) = open(settings, args.repair)?;
-    let looked = look(settings, &args, &client, &runtime, output);
+    let looked = look(settings, &args, &client, loss.is_some(), output);
     let closed = client.close();
     let cases = looked?;
     closed?;
@@ -46,9 +45,10 @@ fn look(
     settings: &Settings,
     args: &DoctorArgs,
     client: &Client,
-    runtime: &Runtime,
+    has_lost: bool,
     output: &Output,
 ) -> Result<Vec<Case>, Failure> {
+    let runtime = runtime()?;
     let service = match settings.has_service()? {
         true => Some(Service::new(
             settings.service_and_name()?.0,
@@ -60,7 +60,8 @@ fn look(
         client,
         settings,
         service,
-        runtime,
+        runtime: &runtime,
+        has_lost,
     };
     let cases = doctor.examine(args.dataset.as_ref(), output)?;
     match args.repair {
@@ -74,8 +75,16 @@ fn open(settings: &Settings, repair: bool) -> Result<(Client, Option<String>), F
     match settings.try_open(false)? {
         Ok(client) => Ok((client, None)),
         Err(OpenError::Lost { what }) if repair => Ok((settings.try_open(true)??, Some(what))),
+        Err(OpenError::Lost { what }) => Err(Failure::new(Exit::Damaged, lost(&what))),
         Err(error) => Err(error.into()),
     }
+}
+
+fn lost(what: &str) -> String {
+    format!(
+        "the store lost acknowledged edits: {what}; what is left is whole, --repair goes on with it and gets from the service \
+         what that knows"
+    )
 }
 
 /// A dataset, and what was found of it.
@@ -103,6 +112,8 @@ struct Doctor<'a> {
     settings: &'a Settings,
     service: Option<Service>,
     runtime: &'a Runtime,
+    /// The store lost edits, of which nobody knows what they were.
+    has_lost: bool,
 }
 
 impl Doctor<'_> {
@@ -176,7 +187,7 @@ impl Doctor<'_> {
     fn repair(&self, cases: Vec<Case>, output: &Output) -> Result<Vec<Case>, Failure> {
         let mut repaired = Vec::new();
         for case in cases {
-            if !case.can_be_repaired() {
+            if !case.can_be_repaired(self.has_lost) {
                 repaired.push(case);
                 continue;
             }
@@ -213,13 +224,13 @@ fn is_damaged(error: &DatasetError) -> bool {
 }
 
 impl Case {
-    fn can_be_repaired(&self) -> bool {
+    fn can_be_repaired(&self, has_lost: bool) -> bool {
         match &self.local {
             Local::Refused(_) => false,
             Local::Damaged(_) => true,
             Local::Open(dataset) => self.remote.as_ref().is_some_and(|remote| {
                 let is_broken = remote.worst() >= Severity::Repairable;
-                is_broken || dataset.has_unsynced()
+                is_broken || has_lost || dataset.has_unsynced()
             }),
         }
     }

@@ -11,7 +11,7 @@ use driftless_wire::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Device, IDENTITY, POOL, SECRET, Service, object_of};
+use crate::harness::{Device, IDENTITY, POOL, SECRET, Service, failure_of, object_of};
 
 /// A foreign hand at the service.
 struct Hand(Arc<dyn Transport>);
@@ -144,6 +144,31 @@ fn damaged_dataset_of_the_store_is_told_and_comes_back_from_the_service() {
     assert_eq!(device.text(&["get", "k"]), "v\n");
     let alone = doctor(&device, &["--dataset", "notes"]);
     assert_eq!(alone.0, 0);
+}
+
+#[test]
+fn store_that_lost_edits_goes_on_if_it_is_repaired() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let device = Device::of(&service);
+    device.run(&["put", "k", "v"]);
+    device.run(&["sync"]);
+    let store = DiskStore::open(device.store()).unwrap().store;
+    // What a start writes that finds less than was acknowledged.
+    let lost = Some(b"commits 3 to 4".as_slice());
+    store
+        .set_setting("lost-commits", lost, Durability::Disk)
+        .unwrap();
+    store.close().unwrap();
+    let (code, error) = failure_of(&mut device.undecided(&["doctor"]));
+    assert_eq!(code, 6);
+    let message = error["messages"][0].as_str().unwrap();
+    assert!(message.contains("commits 3 to 4") && message.contains("--repair"));
+    let (code, report) = doctor(&device, &["--repair"]);
+    assert_eq!((code, &report["lost"]), (0, &json!("commits 3 to 4")));
+    assert_eq!(report["datasets"][0]["repaired"], true);
+    let (code, report) = doctor(&device, &[]);
+    assert_eq!((code, &report["lost"]), (0, &Value::Null));
 }
 
 #[test]
