@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless::{DatasetName, Path, Step};
 
 use crate::args::migrate::MigrateArgs;
-use crate::args::upkeep::{CompletionsArgs, ManArgs, SizeArgs};
+use crate::args::upkeep::{
+    CompletionsArgs, DoctorArgs, ImportStoreArgs, ManArgs, SizeArgs, WatchArgs,
+};
 use crate::exit;
 use crate::settings::Settings;
 use crate::value::Type;
@@ -61,6 +63,12 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Make the keys of an exported dataset stand here as they stand in its file
     Import(ImportArgs),
+    /// Take over what an old Cognito Sync client had not sent, from the file that it left
+    ImportStore(ImportStoreArgs),
+    /// Print changes as they come, those of other devices too
+    Watch(WatchArgs),
+    /// Tell what is wrong with the store, and with what the service holds, and repair it if asked to
+    Doctor(DoctorArgs),
     /// Tell what a dataset takes of its limit, and what of that only its past
     Size(SizeArgs),
     /// Exchange edits with the service, and write there anew without what only the past needs

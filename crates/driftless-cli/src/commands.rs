@@ -1,7 +1,9 @@
 //! What each command does, one file per group.
 
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod edit;
+pub(crate) mod import_store;
 pub(crate) mod login_token;
 pub(crate) mod migrate;
 pub(crate) mod read;
@@ -10,3 +12,4 @@ pub(crate) mod shell;
 pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod upkeep;
+pub(crate) mod watch;

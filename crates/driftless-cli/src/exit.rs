@@ -7,7 +7,8 @@ use std::io;
 use driftless::store::{CommitError, OpenError as StoreError, RecoverError};
 use driftless::transport::{CredentialsError, EndpointError, ExchangeError};
 use driftless::{
-    CloseError, DatasetError, OpenError, PutError, RefusedEdit, SessionError, SyncError,
+    CloseError, DatasetError, LocalStoreError, OpenError, PutError, RefusedEdit, SessionError,
+    SyncError,
 };
 use driftless_cli::graph::GraphError;
 use driftless_cli::migration::{JournalError, MigrateError, ServiceError};
@@ -55,7 +56,7 @@ exits! {
     Contended = 12, "contended", "other devices kept pushing first; try again";
     Input = 13, "input", "an input file has not the expected form";
     Disagree = 14, "disagree", "the demonstration failed: devices show different data";
-    Incomplete = 15, "incomplete", "some datasets were not copied; the report tells which and why";
+    Incomplete = 15, "incomplete", "some of it was not copied or taken; the report tells what and why";
 }
 
 /// Returns the table as it stands in the help.
@@ -119,11 +120,13 @@ failures! {
     EndpointError => |_| Exit::Usage;
     GraphError => |_| Exit::Input;
     JournalError => of_journal;
+    LocalStoreError => of_local_store;
     MigrateError => of_migrate;
     OpenError => of_open;
     PortableError => |_| Exit::Input;
     PutError => of_put;
     ServeError => |_| Exit::Io;
+    ServiceError => of_service;
     SyncError => of_sync;
     TraceError => of_trace;
     io::Error => |_| Exit::Io;
@@ -227,12 +230,24 @@ fn of_exchange(error: &ExchangeError) -> Exit {
 fn of_migrate(error: &MigrateError) -> Exit {
     match error {
         MigrateError::Journal(error) => of_journal(error),
-        MigrateError::Service { source, .. } => match source {
-            ServiceError::Request(error) => of_exchange(error),
-            ServiceError::Changed(_) => Exit::Contended,
-            _ => Exit::Service,
-        },
+        MigrateError::Service { source, .. } => of_service(source),
         _ => Exit::Internal,
+    }
+}
+
+fn of_service(error: &ServiceError) -> Exit {
+    match error {
+        ServiceError::Request(error) => of_exchange(error),
+        ServiceError::Changed(_) => Exit::Contended,
+        _ => Exit::Service,
+    }
+}
+
+fn of_local_store(error: &LocalStoreError) -> Exit {
+    match error {
+        LocalStoreError::Io { .. } => Exit::Io,
+        LocalStoreError::Dataset { source, .. } => of_dataset(source),
+        _ => Exit::Input,
     }
 }
 

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod exit;
+mod files;
 mod output;
 mod pools;
 mod portable;
@@ -31,7 +32,10 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
-    use commands::{demo, edit, login_token, migrate, read, serve, shell, sync, transfer, upkeep};
+    use commands::{
+        demo, doctor, edit, import_store, login_token, migrate, read, serve, shell, sync, transfer,
+        upkeep, watch,
+    };
     let settings = &cli.settings;
     match cli.command {
         Command::Put(args) => edit::put(settings, args, output),
@@ -47,7 +51,10 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Conflicts(args) => read::conflicts(settings, args, output),
         Command::Export(args) => transfer::export(settings, args, output),
         Command::Import(args) => transfer::import(settings, args, output),
+        Command::ImportStore(args) => import_store::import_store(settings, args, output),
         Command::Sync(args) => sync::sync(settings, args, output),
+        Command::Watch(args) => watch::watch(settings, args, output),
+        Command::Doctor(args) => doctor::doctor(settings, args, output),
         Command::Size(args) => upkeep::size(settings, args, output),
         Command::Compact(args) => upkeep::compact(settings, args, output),
         Command::Migrate(args) => migrate::migrate(settings, args, output),

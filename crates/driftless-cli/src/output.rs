@@ -50,6 +50,12 @@ impl Output {
 
     /// Prints a failure to stderr, and returns its exit code.
     pub(crate) fn fail(self, failure: &Failure) -> ExitCode {
+        self.warn(failure);
+        ExitCode::from(failure.exit as u8)
+    }
+
+    /// Prints a failure to stderr that ends nothing.
+    pub(crate) fn warn(self, failure: &Failure) {
         let messages = failure.messages();
         let text = if self.json {
             let (exit, name) = (failure.exit as u8, failure.exit.name());
@@ -60,7 +66,6 @@ impl Output {
         };
         // Nobody is left to tell if stderr is gone too.
         drop(writeln!(io::stderr(), "{text}"));
-        ExitCode::from(failure.exit as u8)
     }
 }
 

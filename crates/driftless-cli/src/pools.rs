@@ -8,7 +8,6 @@
 //! to the pools' file.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +16,10 @@ use driftless_server::{Pool, SharedKeyLogins};
 use serde::Deserialize;
 
 use crate::exit::{Exit, Failure};
+use crate::files::{self, Unambiguous};
+
+/// Room for many pools; a key has some dozen bytes.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What is in the file.
 #[derive(Debug, Deserialize)]
@@ -44,7 +47,10 @@ struct LoginsForm {
 
 impl Pools {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read(path).map_err(|error| unusable(path, Exit::Io, error))?;
+        let text = files::read(path, MAX_BYTES)?;
+        // Of two pools with one id, the last would open to whom the first does not name.
+        serde_json::from_slice::<Unambiguous>(&text)
+            .map_err(|error| unusable(path, Exit::Input, error))?;
         let mut pools: Self =
             serde_json::from_slice(&text).map_err(|error| unusable(path, Exit::Input, error))?;
         pools.directory = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -83,7 +89,7 @@ impl Pools {
 
     fn key(&self, logins: &LoginsForm) -> Result<SharedKeyLogins, Failure> {
         let path = self.directory.join(&logins.key_file);
-        let mut key = fs::read(&path).map_err(|error| unusable(&path, Exit::Io, error))?;
+        let mut key = files::read(&path, MAX_BYTES)?;
         while key.last().is_some_and(|byte| b"\r\n".contains(byte)) {
             key.pop();
         }

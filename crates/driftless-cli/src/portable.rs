@@ -12,6 +12,7 @@ use data_encoding::BASE64;
 use driftless::{Conflict, Dataset, Path, Scalar, Value};
 use serde_json::{Map, Value as Json, json};
 
+use crate::files::Unambiguous;
 use crate::value;
 
 const VERSION: u64 = 1;
@@ -141,7 +142,7 @@ fn node(dataset: &Dataset, path: &Path, shown: &Value) -> Json {
 
 /// Returns the dataset's name in a file, and its entries.
 pub(crate) fn parse(bytes: &[u8]) -> Result<(String, Vec<(String, Entry)>), PortableError> {
-    let file: Json = serde_json::from_slice(bytes)?;
+    let Unambiguous(file) = serde_json::from_slice(bytes)?;
     let at = "the file";
     let members = object(&file, at, &["version", "dataset", "entries"])?;
     match members.get("version") {
@@ -176,7 +177,7 @@ fn read(
         let found = found.ok_or_else(|| missing(&at, "conflicts"))?.iter();
         let values = found.map(|one| {
             let members = object(one, &at, &["type", "value", "author", "time"])?;
-            value_of(members, path, &mut Vec::new())
+            winners(&at, |inside| value_of(members, path, inside))
         });
         conflicts.push((path.clone(), values.collect::<Result<_, _>>()?));
     }
@@ -214,7 +215,7 @@ fn value_of(
         }
         "set" => {
             let members = json.as_array().ok_or_else(is_none)?.iter();
-            let member = |member| match read(member, path, &mut Vec::new())? {
+            let member = |member| match winners(&at, |inside| read(member, path, inside))? {
                 Value::Scalar(member) => Ok(member),
                 _ => Err(is_none()),
             };
@@ -228,6 +229,22 @@ fn value_of(
             return Err(PortableError::Type { at, name });
         }
     })
+}
+
+/// Reads a value in which nothing stands beside another, since there is no place for that in what is read.
+fn winners(
+    at: &str,
+    read: impl FnOnce(&mut Vec<(Path, Vec<Value>)>) -> Result<Value, PortableError>,
+) -> Result<Value, PortableError> {
+    let mut inside = Vec::new();
+    let value = read(&mut inside)?;
+    match inside.is_empty() {
+        true => Ok(value),
+        false => Err(PortableError::Unknown {
+            at: at.to_owned(),
+            name: "conflicts".to_owned(),
+        }),
+    }
 }
 
 fn scalar(name: &str, json: &Json) -> Option<Scalar> {
@@ -310,6 +327,17 @@ mod tests {
             r#"k is of type "decimal", which cannot be put"#,
         );
         check(r#"{"value":1}"#, r#"k has no usable member "type""#);
+        let inside = r#"{"type":"int","value":1,"conflicts":[{"type":"int","value":1},{"type":"int","value":2}]}"#;
+        let lost = r#"k has a member "conflicts", which is not known"#;
+        check(&format!(r#"{{"type":"set","value":[{inside}]}}"#), lost);
+        let list = format!(r#"{{"type":"list","value":[{inside}]}}"#);
+        check(&list, "fine");
+        check(
+            &format!(
+                r#"{{"type":"int","value":1,"conflicts":[{{"type":"int","value":1}},{list}]}}"#
+            ),
+            lost,
+        );
         check(
             r#"{"type":"int","value":1,"conflicts":[]}"#,
             r#"k has no usable member "conflicts""#,
@@ -331,6 +359,17 @@ mod tests {
             );
         }
         assert_eq!(scalar("float", &json!("1.5")), None);
+    }
+
+    #[test]
+    fn key_that_stands_twice_is_refused() {
+        let one = r#"{"type":"int","value":1}"#;
+        let file =
+            format!(r#"{{"version":1,"dataset":"d","entries":{{"k":{one},"l":{one},"k":{one}}}}}"#);
+        assert!(matches!(
+            parse(file.as_bytes()),
+            Err(PortableError::Json(_))
+        ));
     }
 
     #[test]

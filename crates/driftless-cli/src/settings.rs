@@ -1,11 +1,11 @@
 //! From flags and variables to an open client.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use driftless::transport::{Endpoint, EnvironmentCredentials, HyperTransport, Transport};
-use driftless::{Client, Dataset, DatasetName, IdentityId, IdentityPoolId};
+use driftless::{Client, Dataset, DatasetName, IdentityId, IdentityPoolId, OpenError};
 
 use crate::exit::Failure;
 
@@ -67,13 +67,15 @@ impl Settings {
     }
 
     fn open(&self) -> Result<Client, Failure> {
-        let store = self
-            .store
-            .as_ref()
-            .ok_or_else(|| unset("--store", "DRIFTLESS_STORE"))?;
+        Ok(self.try_open(self.accept_loss)??)
+    }
+
+    /// Opens the client, and gives the error of the store by itself.
+    pub(crate) fn try_open(&self, accept_loss: bool) -> Result<Result<Client, OpenError>, Failure> {
+        let store = self.store()?;
         let pool = self.pool()?;
         let mut builder = Client::builder(store).pool(pool);
-        if self.accept_loss {
+        if accept_loss || self.accept_loss {
             builder = builder.accept_loss();
         }
         if let Some(identity) = &self.identity {
@@ -82,7 +84,7 @@ impl Settings {
         if let Some(endpoint) = self.service()? {
             builder = builder.transport(transport(endpoint));
         }
-        Ok(builder.open()?)
+        Ok(builder.open())
     }
 
     /// Returns where the service is, or `None` if neither address nor region was given.
@@ -108,6 +110,17 @@ impl Settings {
             return Err(unset(NO_SERVICE.0, NO_SERVICE.1));
         };
         Ok((transport(endpoint), name.clone()))
+    }
+
+    /// Returns the directory of the store, which may be missing.
+    pub(crate) fn store(&self) -> Result<&Path, Failure> {
+        let store = self.store.as_deref();
+        store.ok_or_else(|| unset("--store", "DRIFTLESS_STORE"))
+    }
+
+    /// Tells whether there is all that a sync needs.
+    pub(crate) fn has_service(&self) -> Result<bool, Failure> {
+        Ok(self.identity.is_some() && self.service()?.is_some())
     }
 
     /// Refuses what a sync needs and is not there, before anything is opened.

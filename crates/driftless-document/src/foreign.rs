@@ -6,7 +6,7 @@
 use crate::document::Document;
 use crate::draft::Draft;
 use crate::edit::{Edit, EditError};
-use crate::id::OpId;
+use crate::id::{Actor, OpId};
 use crate::path::{check_root_key, is_root_key};
 use crate::state::Place;
 use crate::value::{Content, ObjectType, Scalar};
@@ -38,6 +38,44 @@ impl Document {
         check_root_key(key)?;
         self.compose(time, |draft| {
             draft.import(&Place::root(key), text, read);
+            Ok(())
+        })
+    }
+
+    /// Removes what stands at a key and was written by anybody but `own`; what that author wrote there stays.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Key`] if no dataset has such a key, [`EditError::Exhausted`].
+    pub fn remove_others(&mut self, key: &str, own: Actor, time: i64) -> Result<Edit, EditError> {
+        self.remove_if(key, time, |author| author != own)
+    }
+
+    /// Removes what an author wrote at a key; what stands beside it stays.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Key`] if no dataset has such a key, [`EditError::Exhausted`].
+    pub fn remove_of(&mut self, key: &str, author: Actor, time: i64) -> Result<Edit, EditError> {
+        self.remove_if(key, time, |other| other == author)
+    }
+
+    fn remove_if(
+        &mut self,
+        key: &str,
+        time: i64,
+        goes: impl Fn(Actor) -> bool,
+    ) -> Result<Edit, EditError> {
+        check_root_key(key)?;
+        self.compose(time, |draft| {
+            let place = Place::root(key);
+            let ids = draft
+                .state
+                .contents_at(&place)
+                .into_iter()
+                .map(|(id, _)| id);
+            let going: Vec<OpId> = ids.filter(|id| goes(id.actor)).collect();
+            draft.remove(&place, &going);
             Ok(())
         })
     }

@@ -26,7 +26,10 @@ impl Replica {
         deleting.sort_unstable();
         deleting.dedup();
         let is_plain = self.is_plain();
+        let is_unsent = !self.row.over.is_empty();
         self.start_anew(actor);
+        // What an old client knew of goes, whatever it had changed of that.
+        self.row.over.everything = is_unsent;
         self.row.deleting = deleting;
         self.row.unwanted = unwanted;
         // What the app asked for holds for the next life too.

@@ -44,6 +44,11 @@ impl Operation {
                 };
                 places.iter().map(values).sum()
             }
+            Self::Import { text: None, .. } => return None,
+            Self::Import {
+                key,
+                text: Some(text),
+            } => key.len() + of_text(text),
         };
         Some(bytes)
     }

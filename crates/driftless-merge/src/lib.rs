@@ -22,6 +22,7 @@ mod room;
 mod row;
 mod session;
 mod settle;
+mod unsent;
 
 pub use children::LeftOver;
 pub use commit::{Commit, DatasetKey, Durability, MirroredRecord, Owner, Recovered, Snapshot};
@@ -31,3 +32,4 @@ pub use replica::{Replica, ReplicaError};
 pub use room::Size;
 pub use row::RowError;
 pub use session::{Failure, Input, Output, SessionError, Summary};
+pub use unsent::{TakenUnsent, UnsentEdit, UnsentId};

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{Actor, Clock, Document, Edit, EditError, Path, Scalar, Value, branch};
-use driftless_record::{RESERVED_PREFIX, is_reserved};
+use driftless_record::{RESERVED_PREFIX, is_reserved, scalar_of};
 use driftless_wire::Timestamp;
 
 use crate::commit::Commit;
@@ -55,6 +55,14 @@ pub enum Operation {
         places: Vec<(Path, Vec<Value>)>,
         /// As many authors as a place has values, drawn for this alone.
         authors: Vec<Actor>,
+    },
+    /// Takes what an old client wrote at a key, as its record would say it: what stands there keeps its type, and goes if
+    /// there is no text.
+    Import {
+        /// The key.
+        key: String,
+        /// The text.
+        text: Option<String>,
     },
 }
 
@@ -109,6 +117,7 @@ impl Operation {
             Self::PutConcurrently { places, .. } => {
                 Box::new(places.iter().map(|(path, _)| path.root()))
             }
+            Self::Import { key, .. } => Box::new(std::iter::once(key.as_str())),
         }
     }
 
@@ -131,6 +140,7 @@ impl Operation {
             Self::PutConcurrently { places, authors } => {
                 document.put_concurrently(&places, authors, time)
             }
+            Self::Import { key, text } => document.import(&key, text.as_deref(), scalar_of, time),
         }
     }
 }

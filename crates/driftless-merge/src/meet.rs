@@ -32,6 +32,7 @@ impl Replica {
         self.abandon();
         self.pin_saved();
         let clock = self.document.state().clock().clone();
+        let was_blank = self.document.state().is_blank() && self.row.over.is_empty();
         let absorbed = self
             .document
             .meet(other.document.state(), now.as_millis())?;
@@ -45,6 +46,7 @@ impl Replica {
         if other.is_plain() && self.row.plain == Plain::No {
             self.row.plain = Plain::Wanted;
         }
+        self.inherit_unsent(other, was_blank && absorbed.edit.is_empty());
         commit.sync = Some(self.row.encode());
         self.is_new = false;
         Some(Met {

@@ -116,7 +116,7 @@ impl Replica {
 
     /// Makes edits of what foreign hands wrote, upon the stored state, and joins the document with that.
     pub(crate) fn import(&mut self, session: &mut Session, now: Timestamp) -> Option<Imported> {
-        if !self.is_plain() {
+        if !self.is_plain() && self.row.over.is_empty() {
             return None;
         }
         let stored = self.stored.as_ref();
@@ -129,19 +129,21 @@ impl Replica {
             None => self.listed(),
         };
         let mut foreign = BTreeMap::new();
-        if is_behind {
+        if is_behind && self.is_plain() {
             foreign.extend(self.left_of_pushes());
         }
-        if is_damaged || !is_behind {
+        if self.is_plain() && (is_damaged || !is_behind) {
             let is_counter = |key: &str| matches!(shown.get(key), Some(Value::Counter(_)));
             let mut others = self.foreign(session, shown);
             others.retain(|(key, text)| !is_damaged || text.is_none() || !is_counter(key.as_str()));
             foreign.extend(others);
         }
-        if foreign.is_empty() {
+        if foreign.is_empty() && self.row.over.is_empty() {
             return None;
         }
-        branch!(PlainImported);
+        if !foreign.is_empty() {
+            branch!(PlainImported);
+        }
         // What is stored may have lost what was imported before: an id above would claim that it was removed.
         let local = self.document.state();
         let is_whole = |id: &OpId| local.seen_from(id.actor) <= shown.seen_from(id.actor);
@@ -157,9 +159,30 @@ impl Replica {
             // What no dataset can have as a key stays a record.
             edit.append(made.unwrap_or_default());
         }
-        let given = document.state().seen_from(importer.actor);
+        let time = now.as_millis();
+        let mut retyped = Vec::new();
+        for key in self.replaced(document.state()) {
+            let made = match self.retyped(&key, document.state()) {
+                Some(text) => {
+                    let made = document.import(&key, Some(&text), scalar_of, time);
+                    retyped.push(key);
+                    made
+                }
+                None => document.remove_others(&key, self.unsent_author(), time),
+            };
+            edit.append(made.unwrap_or_default());
+        }
+        let mut state = document.state().join(self.document.state());
+        if !retyped.is_empty() {
+            let mut document = Document::from_state(name, importer.actor, state);
+            for key in retyped {
+                let made = document.remove_of(&key, self.unsent_author(), time);
+                edit.append(made.unwrap_or_default());
+            }
+            state = document.state().clone();
+        }
+        let given = state.seen_from(importer.actor);
         self.row.importer = Some(OpId::new(given, importer.actor));
-        let state = document.state().join(self.document.state());
         (!edit.is_empty()).then_some(Imported { state, edit })
     }
 
@@ -279,7 +302,7 @@ impl Replica {
     }
 }
 
-fn text_at(state: &State, key: &RecordKey) -> Option<String> {
+pub(crate) fn text_at(state: &State, key: &RecordKey) -> Option<String> {
     text_of(&state.get(key.as_str())?)
 }
 

@@ -12,6 +12,7 @@ use crate::row::Sent;
 use crate::session::{
     Brought, Compaction, Failure, InFlight, MAX_CONFLICTS, MAX_UNKNOWN, Session, SessionError,
 };
+use crate::unsent::Over;
 
 /// The first wait after a lost race; a push takes about as long.
 const CONFLICT_WAIT: Duration = Duration::from_millis(100);
@@ -49,6 +50,7 @@ impl Replica {
         };
         if is_done && plain.is_empty() {
             branch!(NothingToPush);
+            self.forget_over();
             return self.conclude(session);
         }
         match self.plan(&mut session, state, &plain) {
@@ -189,6 +191,10 @@ impl Replica {
             return self.fail(SessionError::Answer("a list came without a session token"));
         };
         let compacts = session.compaction == Compaction::Sent(push.stored.lineage());
+        let over = match compacts {
+            true => Over::default(),
+            false => self.row.over.clone(),
+        };
         let empty = State::new();
         let before = self.stored.as_ref().map_or(&empty, Stored::state);
         // Whoever compacts pushes no edits.
@@ -259,6 +265,7 @@ impl Replica {
                 wrote,
                 compacts,
                 brought,
+                over,
                 keys,
             },
         );

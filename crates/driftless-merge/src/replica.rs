@@ -187,7 +187,7 @@ impl Replica {
             }
             None => self.row.lineage.is_some() || !state.is_blank(),
         };
-        has_more || !self.row.deleting.is_empty()
+        has_more || !self.row.deleting.is_empty() || !self.row.over.is_empty()
     }
 
     /// Returns the *listed* state: all that the service was seen to hold in this life, so that others may have seen it.
@@ -277,7 +277,9 @@ impl Replica {
     /// Gives the dataset a new life on this device: a fresh author, no memory of the service.
     pub(crate) fn start_anew(&mut self, actor: Actor) {
         self.document = Document::new(base_name(self.key.name().as_str()), actor);
+        let taken = std::mem::take(&mut self.row.taken);
         self.row = SyncRow::new(actor);
+        self.row.taken = taken;
         self.mirror.clear();
         self.stored = None;
         self.listed_beyond = None;

@@ -8,6 +8,7 @@ use driftless_wire::SyncCount;
 use serde::{Deserialize, Serialize};
 
 use crate::plain::Plain;
+use crate::unsent::{Over, UnsentId};
 
 const VERSION: u32 = 1;
 
@@ -35,6 +36,10 @@ pub(crate) struct SyncRow {
     pub(crate) plain: Plain,
     /// Under whose name plain records are imported, and the highest counter given out under it.
     pub(crate) importer: Option<OpId>,
+    /// Over which records edits made here were made by an old client, until a push brings them or there is nothing to bring.
+    pub(crate) over: Over,
+    /// What was taken of old clients.
+    pub(crate) taken: Vec<UnsentId>,
 }
 
 /// A push on its way: it may stand or not.
@@ -86,6 +91,10 @@ struct Form {
     plain: PlainForm,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     importer: Option<(String, u32)>,
+    #[serde(default, skip_serializing_if = "Over::is_empty")]
+    over: Over,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    taken: Vec<String>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +159,8 @@ impl SyncRow {
             unwanted: Vec::new(),
             plain: Plain::No,
             importer: None,
+            over: Over::NOTHING,
+            taken: Vec::new(),
         }
     }
 
@@ -171,6 +182,8 @@ impl SyncRow {
             importer: self
                 .importer
                 .map(|id| (hex(id.actor.to_bytes()), id.counter)),
+            over: self.over.clone(),
+            taken: self.taken.iter().map(|id| hex(id.to_bytes())).collect(),
         };
         serde_json::to_vec(&form).expect("a form of texts and numbers is JSON")
     }
@@ -195,6 +208,12 @@ impl SyncRow {
             unwanted: read_lives(&form.unwanted)?,
             plain: form.plain.into(),
             importer: read_ids(form.importer.as_slice())?.pop(),
+            over: form.over,
+            taken: form
+                .taken
+                .iter()
+                .map(|text| unhex(text).map(UnsentId::from_bytes))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -203,6 +222,8 @@ impl SyncRow {
         self.actor = actor;
         self.own = 0;
         self.sent.clear();
+        // What was not synchronized is written again under the new name.
+        self.over.author = None;
     }
 }
 
@@ -282,6 +303,10 @@ mod tests {
         row.unwanted = vec![Lineage::from_bytes([9; 8])];
         row.plain = Plain::Retiring;
         row.importer = Some(OpId::new(4, Actor::random([9; 8])));
+        row.over.everything = true;
+        let key = "k".parse().unwrap();
+        row.over.records.insert(key, SyncCount::from(3));
+        row.taken = vec![UnsentId::from_bytes([1; 8])];
         assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);
     }
 

@@ -23,6 +23,7 @@ use crate::children::{Children, LeftOver};
 use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::room::Size;
+use crate::unsent::Over;
 
 /// Pushes that may lose against other devices before a session gives up.
 pub(crate) const MAX_CONFLICTS: u32 = 8;
@@ -211,6 +212,8 @@ pub(crate) struct InFlight {
     /// Whether it writes what was stored anew without its past.
     pub(crate) compacts: bool,
     pub(crate) brought: Brought,
+    /// Over which records the edits in it were made by an old client.
+    pub(crate) over: Over,
     /// The keys that look different then.
     pub(crate) keys: BTreeSet<String>,
 }

@@ -79,6 +79,7 @@ impl Replica {
             .max(in_flight.stored.state().seen_from(self.row.actor));
         self.row.sent.clear();
         self.row.listed.clear();
+        self.row.over.strike_out(&in_flight.over);
         let begun = in_flight.compacts.then(|| {
             let compacted = in_flight.stored.state().clone();
             self.begin_compacted(&mut session, now, compacted, &mut commit)

@@ -91,6 +91,11 @@
 //! outcome. The spans of its requests are in it; their fields stand in the documentation of
 //! [`transport`]. No key, value, token or credential is in any span or event.
 //!
+//! # Features
+//!
+//! `local-store-import`, off by default, adds `Client::import_local_store`: for an app that is updated in place, it takes
+//! over what the old Cognito Sync client had not sent. It compiles SQLite in.
+//!
 //! # Where things are
 //!
 //! | | |
@@ -100,6 +105,7 @@
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
 //! | `auto.rs`, `connectivity.rs` | synchronizing by itself, and what the network is like |
+//! | `local_store.rs` | taking over what an old client had not sent (feature `local-store-import`) |
 //! | `push.rs` | what the service's pushes say, and whether it is news |
 //! | `workers.rs` | the threads that wait for the disk |
 //! | `identity.rs`, `wipe.rs` | whose data are shown, and what becomes of them when that changes; removing data |
@@ -132,6 +138,8 @@ mod driver;
 mod error;
 mod from_value;
 mod identity;
+#[cfg(feature = "local-store-import")]
+mod local_store;
 mod policy;
 mod push;
 mod recorder;
@@ -156,6 +164,10 @@ pub use error::{
     CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
 };
 pub use identity::{Became, IdentityChange};
+#[cfg(feature = "local-store-import")]
+pub use local_store::{
+    ImportedDataset, LocalStoreError, LocalStoreKind, LocalStoreReport, NotUnderstood, Overtaken,
+};
 pub use policy::Policy;
 pub use push::PushError;
 pub use recorder::Recorder;

@@ -179,6 +179,28 @@ impl Slot {
         Ok(true)
     }
 
+    /// Takes over what an old client had not sent, on disk before this returns; no undo reaches behind it.
+    #[cfg(feature = "local-store-import")]
+    pub(crate) fn take<T>(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        take: impl FnOnce(&mut Replica) -> Result<Option<(LocalEdit, T)>, PutError>,
+    ) -> Result<Option<T>, PutError> {
+        let mut inner = self.writable()?;
+        inner.load(shared);
+        let Some((made, answer)) = take(&mut inner.replica)? else {
+            return Ok(None);
+        };
+        inner.last = None;
+        let kept = inner.keep_at_least(shared, made.commit, Durability::Disk);
+        kept.map_err(PutError::Store)?;
+        inner.record(shared, &self.name, &made.edit);
+        inner.tell(shared, &made.changed, Origin::Local);
+        self.wishes.send_modify(|_| ());
+        self.fold_if_long(shared, inner);
+        Ok(Some(answer))
+    }
+
     /// Asks whoever synchronizes by itself for a session.
     pub(crate) fn wish(&self) {
         self.wishes.send_modify(|wishes| *wishes += 1);

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use clap_complete::Shell;
-use driftless::DatasetName;
+use driftless::{DatasetName, LocalStoreKind};
+
+use crate::args::DatasetArg;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("of").required(true).args(["dataset", "all"]))]
@@ -18,6 +20,65 @@ pub(crate) struct SizeArgs {
     /// What one key takes, in place of the whole dataset
     #[arg(conflicts_with = "all")]
     pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportStoreArgs {
+    /// The file; of JavaScript the text that `JSON.stringify(localStorage)` returns
+    pub(crate) file: PathBuf,
+    /// Which old client left it
+    #[arg(long, value_enum)]
+    pub(crate) kind: OldClient,
+}
+
+/// An old client of Cognito Sync.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OldClient {
+    /// cognito_dataset_cache.db
+    Android,
+    /// aws_cognito_sync.db, also of Xamarin and Unity
+    Dotnet,
+    /// CognitoData.sqlite3
+    Ios,
+    /// localStorage of amazon-cognito-js, as a JSON object
+    Javascript,
+}
+
+impl OldClient {
+    pub(crate) const fn kind(self) -> LocalStoreKind {
+        match self {
+            Self::Android => LocalStoreKind::Android,
+            Self::Dotnet => LocalStoreKind::DotNet,
+            Self::Ios => LocalStoreKind::Ios,
+            Self::Javascript => LocalStoreKind::JavaScript,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) of: DatasetArg,
+    /// Synchronize once, print what changed by that, and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// End after so long
+    #[arg(long = "for", value_name = "SECONDS", conflicts_with = "once")]
+    pub(crate) duration: Option<u64>,
+    /// How often to ask the service for news, a request each time; it is only asked at the start by default
+    #[arg(long, value_name = "SECONDS", conflicts_with = "once",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The dataset; all datasets in the store and at the service by default
+    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    pub(crate) dataset: Option<DatasetName>,
+    /// Repair what can be: set damaged datasets of the store aside, and synchronize
+    #[arg(long)]
+    pub(crate) repair: bool,
 }
 
 #[derive(Debug, Args)]

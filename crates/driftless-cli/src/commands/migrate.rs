@@ -1,6 +1,5 @@
 //! `migrate`: whose datasets go where, how far that is, and what became of each.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,9 +13,13 @@ use serde_json::{Value as Json, json};
 use crate::args::migrate::MigrateArgs;
 use crate::commands::sync::runtime;
 use crate::exit::{Exit, Failure};
+use crate::files;
 use crate::output::{Output, bytes, table};
 use crate::progress;
 use crate::settings::{DEFAULT_REGION, Settings};
+
+/// Room for some two million identities.
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What became of the datasets that were reached.
 type Rows = Vec<(IdentityId, DatasetName, Outcome)>;
@@ -111,9 +114,9 @@ fn target(args: &MigrateArgs) -> Result<(Arc<dyn Transport>, String), Failure> {
 
 /// Reads whose data to copy, all of it before anything is asked.
 fn read(file: &Path) -> Result<Vec<Owner>, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        let message = format!("cannot read {}: {error}", file.display());
-        Failure::new(Exit::Io, message)
+    let text = String::from_utf8(files::read(file, MAX_FILE_BYTES)?).map_err(|_| {
+        let message = format!("{} is no UTF-8", file.display());
+        Failure::new(Exit::Input, message)
     })?;
     let lines = text.lines().map(str::trim).zip(1..);
     let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));

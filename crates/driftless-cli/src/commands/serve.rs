@@ -59,8 +59,9 @@ fn open(args: ServeArgs) -> Result<(Config, Option<PathBuf>), Failure> {
     Ok((data.into_config(), Some(credentials)))
 }
 
+/// Returns what ends when a signal asks the process to.
 #[cfg(unix)]
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -74,7 +75,7 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 #[cfg(not(unix))]
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
         // Without a handler the system ends the process at once, which the store survives.
         if tokio::signal::ctrl_c().await.is_err() {

@@ -1,7 +1,6 @@
 //! `export` and `import`: a dataset as JSON, and back.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 
 use driftless::{Dataset, Transaction};
@@ -9,6 +8,7 @@ use serde_json::json;
 
 use crate::args::{ExportArgs, ImportArgs};
 use crate::exit::{Exit, Failure};
+use crate::files;
 use crate::output::Output;
 use crate::portable::{self, Entry};
 use crate::settings::Settings;
@@ -41,7 +41,7 @@ pub(crate) fn import(
     args: ImportArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let (name, entries) = portable::parse(&read(&args.file)?)?;
+    let (name, entries) = portable::parse(&files::read(&args.file, MAX_FILE_BYTES)?)?;
     let name = match args.dataset {
         Some(name) => name,
         None => name
@@ -55,18 +55,6 @@ pub(crate) fn import(
             || format!("{changed} of {} keys were changed\n", entries.len()),
         )
     })
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let opened = File::open(file);
-    let read = opened.and_then(|it| it.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|error| io_failure("read", file, error))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        let message = format!("{} has over {MAX_FILE_BYTES} bytes", file.display());
-        return Err(Failure::new(Exit::Input, message));
-    }
-    Ok(bytes)
 }
 
 fn io_failure(verb: &str, file: &Path, error: std::io::Error) -> Failure {

@@ -88,6 +88,11 @@ impl Journal {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path)?;
+        if !file.metadata()?.is_file() {
+            // A device might have no end.
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no file");
+            return Err(JournalError::Io(error));
+        }
         file.try_lock().map_err(|error| match error {
             std::fs::TryLockError::WouldBlock => JournalError::InUse,
             std::fs::TryLockError::Error(error) => JournalError::Io(error),

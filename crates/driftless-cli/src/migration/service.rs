@@ -52,20 +52,20 @@ pub enum ServiceError {
 
 /// All records of a dataset.
 #[derive(Debug)]
-pub(super) struct Listed {
-    pub(super) records: BTreeMap<RecordKey, Record>,
-    pub(super) sync_count: SyncCount,
+pub(crate) struct Listed {
+    pub(crate) records: BTreeMap<RecordKey, Record>,
+    pub(crate) sync_count: SyncCount,
     token: Option<SyncSessionToken>,
 }
 
 impl Listed {
     /// Returns the value of a record, unless it is a tombstone or not there.
-    pub(super) fn value(&self, key: &RecordKey) -> Option<&str> {
+    pub(crate) fn value(&self, key: &RecordKey) -> Option<&str> {
         self.records.get(key)?.value.as_deref()
     }
 
     /// Returns all records that have a value, in the order of their keys.
-    pub(super) fn values(&self) -> impl Iterator<Item = (&RecordKey, &str)> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&RecordKey, &str)> {
         let records = self.records.iter();
         records.filter_map(|(key, record)| Some((key, record.value.as_deref()?)))
     }
@@ -78,7 +78,7 @@ impl Service {
         Self { transport, pool }
     }
 
-    pub(super) async fn datasets(
+    pub(crate) async fn datasets(
         &self,
         identity: &IdentityId,
     ) -> Result<Vec<DatasetName>, ServiceError> {
@@ -104,7 +104,7 @@ impl Service {
         Err(ServiceError::Endless)
     }
 
-    pub(super) async fn records(
+    pub(crate) async fn records(
         &self,
         identity: &IdentityId,
         name: &DatasetName,
@@ -151,7 +151,7 @@ impl Service {
     }
 
     /// Sends patches in the session of a list.
-    pub(super) async fn update(
+    pub(crate) async fn update(
         &self,
         identity: &IdentityId,
         name: &DatasetName,

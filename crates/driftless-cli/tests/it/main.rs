@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod demo;
+mod doctors;
 mod edits;
 mod exits;
 mod harness;
 mod migrations;
+mod old_stores;
 mod pools;
 mod samples;
 mod syncs;
 mod traces;
 mod transfer;
 mod upkeep;
+mod watches;

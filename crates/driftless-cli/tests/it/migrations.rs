@@ -386,6 +386,14 @@ fn state_file_of_another_migration_is_refused() {
     assert_eq!(fs::read(world.state()).unwrap(), b"not a journal");
 }
 
+#[cfg(unix)]
+#[test]
+fn state_that_is_no_file_is_not_read_for_ever() {
+    let world = World::new();
+    let mut command = world.command(&["--state", "/dev/zero"]);
+    assert_eq!(failure_of(&mut command).0, 7);
+}
+
 #[test]
 fn identities_of_a_file_can_have_other_ids_at_the_target() {
     let world = World::new();

@@ -116,6 +116,7 @@ fn file_that_is_wrong_is_told_before_anything_is_served() {
     check("", 13);
     check(r#"{"nobody": {}}"#, 13);
     check(r#"{"POOL": {"guest": true}}"#, 13);
+    check(r#"{"POOL": {}, "POOL": {"guests": true}}"#, 13);
     check(
         r#"{"POOL": {"logins": {"p": {"key-file": "short.key"}}}}"#,
         13,

@@ -12,4 +12,5 @@ mod meeting;
 mod plain;
 mod push;
 mod recovery;
+mod unsent;
 mod world;

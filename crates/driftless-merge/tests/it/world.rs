@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use driftless_document::{Actor, Path, Reference, Scalar, State, Value, path};
 use driftless_merge::{
     Commit, DatasetKey, Failure, Input, LocalEdit, Operation, Output, Owner, Recovered,
-    RefusedEdit, Replica, SessionError, Summary,
+    RefusedEdit, Replica, SessionError, Summary, UnsentEdit, UnsentId,
 };
 use driftless_record::{Limits, is_reserved};
 use driftless_server::{
@@ -345,6 +345,46 @@ impl World {
         let commit = self.devices[device].replica.delete(actor);
         self.devices[device].pending = None;
         self.devices[device].disk.keep(commit);
+    }
+
+    /// Lets a device take what an old client had not sent, under a name; returns what was overtaken, or none if it was taken
+    /// already.
+    pub(crate) fn take_unsent(
+        &mut self,
+        device: usize,
+        name: u8,
+        edits: &[(&str, Option<&str>, u32)],
+    ) -> Option<Vec<String>> {
+        let edit = |(key, text, count): &(&str, Option<&str>, u32)| UnsentEdit {
+            key: (*key).parse().unwrap(),
+            text: text.map(str::to_owned),
+            count: SyncCount::from(*count),
+        };
+        let edits: Vec<UnsentEdit> = edits.iter().map(edit).collect();
+        let mut authors: Vec<Actor> = (0..8).map(|_| self.actor()).collect();
+        let now = self.now();
+        let Device { replica, disk, .. } = &mut self.devices[device];
+        let id = UnsentId::from_bytes([name; 8]);
+        let author = || authors.pop().unwrap();
+        let taken = replica.take_unsent(id, &edits, author, now).unwrap()?;
+        disk.keep(taken.made.commit);
+        self.devices[device].pending = None;
+        // It knows of no edit that replaces what its author had not seen.
+        self.reference = None;
+        let overtaken = taken.overtaken.into_iter();
+        Some(overtaken.map(|edit| edit.key.into()).collect())
+    }
+
+    /// Lets a device take a deletion that an old client had not sent.
+    pub(crate) fn take_unsent_deletion(&mut self, device: usize, name: u8) -> bool {
+        let actor = self.actor();
+        self.lost.extend(self.published.iter().cloned());
+        let Device { replica, disk, .. } = &mut self.devices[device];
+        let commit = replica.take_unsent_deletion(UnsentId::from_bytes([name; 8]), actor);
+        let is_taken = commit.is_some();
+        commit.into_iter().for_each(|commit| disk.keep(commit));
+        self.devices[device].pending = None;
+        is_taken
     }
 
     pub(crate) fn state(&self, device: usize) -> &State {

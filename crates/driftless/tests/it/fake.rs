@@ -127,6 +127,28 @@ impl Fake {
         (answer.records, answer.sync_session_token.unwrap())
     }
 
+    /// Writes records as an old client does that begins them.
+    #[cfg(feature = "local-store-import")]
+    pub(crate) fn begin_plain(&self, dataset: &str, records: &[(&str, &str)]) {
+        let (_, token) = self.list(dataset);
+        let patch = |(key, value): &(&str, &str)| RecordPatch {
+            op: Op::Replace,
+            key: (*key).parse().unwrap(),
+            value: Some((*value).to_owned()),
+            sync_count: driftless_wire::SyncCount::ZERO,
+            device_last_modified_date: None,
+        };
+        let request = UpdateRecordsRequest {
+            identity_pool_id: POOL.parse().unwrap(),
+            identity_id: IDENTITY.parse().unwrap(),
+            dataset_name: dataset.parse().unwrap(),
+            sync_session_token: token,
+            device_id: None,
+            record_patches: records.iter().map(patch).collect(),
+        };
+        self.handle(Request::UpdateRecords(request)).unwrap();
+    }
+
     /// Writes a record as a client does that knows nothing of Driftless.
     pub(crate) fn overwrite(&self, dataset: &str, key: &str, value: Option<&str>) {
         let (records, token) = self.list(dataset);

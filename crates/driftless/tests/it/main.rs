@@ -12,6 +12,8 @@ mod deletion;
 mod edits;
 mod fake;
 mod identities;
+#[cfg(feature = "local-store-import")]
+mod local_store;
 mod logs;
 mod model;
 mod old_client;

@@ -45,6 +45,8 @@ manager.openOrCreateDataset('notes', (error, dataset) => {
     remove: ({ key }) => dataset.remove(key, done),
     all: () => dataset.getAll((error, all) => say(error ? { error: String(error) } : all)),
     synchronize: () => synchronize(dataset),
+    // What JSON.stringify(localStorage) returns in a browser.
+    storage: () => say(Object.fromEntries(items)),
   };
   const lines = require('readline').createInterface({ input: process.stdin });
   lines.on('line', (line) => {

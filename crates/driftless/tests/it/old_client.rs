@@ -219,3 +219,56 @@ async fn old_client_and_devices_race() {
     assert_eq!(stored(&modules, &service), shown);
     assert_eq!(a.synchronize().await.unwrap().requests, 1);
 }
+
+#[cfg(feature = "local-store-import")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_old_client_left_unsent_is_taken_over() {
+    use driftless::LocalStoreKind;
+
+    let Some(modules) = modules() else { return };
+    let service = Service::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let mut old = OldClient::start(&modules, &service);
+    for (key, value) in [
+        ("kept", "1"),
+        ("changed", "2"),
+        ("gone", "3"),
+        ("both", "4"),
+    ] {
+        old.put(key, value);
+    }
+    old.synchronize();
+    let mut elsewhere = OldClient::start(&modules, &service);
+    elsewhere.synchronize();
+    elsewhere.put("both", "theirs");
+    elsewhere.synchronize();
+    // The app is updated before it could send these.
+    old.put("changed", "after");
+    old.put("both", "mine");
+    old.put("new", "");
+    old.remove("gone");
+    let storage = old.ask(&json!({ "do": "storage" }));
+    let file = home.path().join("storage.json");
+    std::fs::write(&file, storage.to_string()).unwrap();
+
+    let client = service.device(&home.path().join("new"));
+    let import = || {
+        let kind = LocalStoreKind::JavaScript;
+        client.import_local_store(&file, kind).unwrap()
+    };
+    let notes = client.dataset("notes").unwrap();
+    let report = import();
+    let found = &report.datasets[notes.name()];
+    assert_eq!((found.edits, found.removals, found.clean), (3, 1, 1));
+    assert_eq!((report.not_understood.len(), found.deleted), (0, false));
+    assert!(import().datasets[notes.name()].was_taken);
+    notes.synchronize().await.unwrap();
+    let mut shown = texts(&notes);
+    let both = shown.remove("both").unwrap();
+    let expected = [("changed", "after"), ("kept", "1"), ("new", "")];
+    let expected = expected.map(|(key, text)| (key.to_owned(), text.to_owned()));
+    assert_eq!(shown, BTreeMap::from(expected));
+    assert!(["mine", "theirs"].contains(&both.as_str()));
+    assert_eq!(notes.conflicts("both").len(), 2);
+    assert_eq!(stored(&modules, &service)["both"], both);
+}

@@ -1,0 +1,122 @@
+//! Files that somebody else wrote: read whole, up to a limit, and as JSON that says each thing once.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::exit::{Exit, Failure};
+
+/// Reads a file of at most so many bytes; one that has no end, such as a device, is not read for ever.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let opened = File::open(path);
+    let read = opened.and_then(|it| it.take(limit + 1).read_to_end(&mut bytes));
+    read.map_err(|error| {
+        let message = format!("cannot read {}: {error}", path.display());
+        Failure::new(Exit::Io, message)
+    })?;
+    if bytes.len() as u64 > limit {
+        let message = format!("{} has over {limit} bytes", path.display());
+        return Err(Failure::new(Exit::Input, message));
+    }
+    Ok(bytes)
+}
+
+/// JSON in which no object has two members of one name.
+///
+/// Of two members serde_json takes the last one, so that the first would be lost without a word.
+#[derive(Debug)]
+pub(crate) struct Unambiguous(pub(crate) Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader).map(Self)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+        let number = Number::from_f64(number);
+        Ok(number
+            .ok_or_else(|| E::custom("a number is too large"))?
+            .into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Unambiguous(value)) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format!("there are two members {name:?}")));
+            }
+            let Unambiguous(value) = members.next_value()?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_what_serde_json_reads_unless_a_name_stands_twice() {
+        let json = r#"{"a":[null,true,-1,18446744073709551615,1.5,"\u00e4"],"b":{"a":{}}}"#;
+        let Unambiguous(value) = serde_json::from_str(json).unwrap();
+        assert_eq!(value, serde_json::from_str::<Value>(json).unwrap());
+        for json in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
+            let error = serde_json::from_str::<Unambiguous>(json).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(r#"there are two members "a""#)
+            );
+        }
+        let deep = "[".repeat(100_000);
+        assert!(serde_json::from_str::<Unambiguous>(&deep).is_err());
+    }
+}
