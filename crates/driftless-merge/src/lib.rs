@@ -24,6 +24,6 @@ mod settle;
 pub use commit::{Commit, DatasetKey, Durability, MirroredRecord, Owner, Recovered, Snapshot};
 pub use local::{LocalEdit, Operation, RefusedEdit, Transaction};
 pub use replica::{Replica, ReplicaError};
-pub use room::Size;
-pub use row::RowError;
+pub use room::{KeySize, Size};
+pub use row::{RowError, Synced};
 pub use session::{Failure, Input, Output, SessionError, Summary};

@@ -4,7 +4,7 @@
 
 use driftless_document::{Actor, OpId, mutant};
 use driftless_record::Lineage;
-use driftless_wire::SyncCount;
+use driftless_wire::{SyncCount, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plain::Plain;
@@ -33,6 +33,18 @@ pub(crate) struct SyncRow {
     pub(crate) plain: Plain,
     /// Under whose name plain records are imported, and the highest counter given out under it.
     pub(crate) importer: Option<OpId>,
+    /// When the last session went well, by this device's clock, and the count that it ended at. It decides nothing.
+    pub(crate) synced: Option<Synced>,
+}
+
+/// When a dataset was synchronized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Synced {
+    /// The time, by this device's clock.
+    pub at: Timestamp,
+    /// The service's count of the dataset up to which everything is here; 0 if the service has none.
+    pub count: SyncCount,
 }
 
 /// A push on its way: it may stand or not.
@@ -80,6 +92,9 @@ struct Form {
     plain: PlainForm,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     importer: Option<(String, u32)>,
+    /// Milliseconds since 1970, and the count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    synced: Option<(i64, SyncCount)>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +156,7 @@ impl SyncRow {
             deleting: Vec::new(),
             plain: Plain::No,
             importer: None,
+            synced: None,
         }
     }
 
@@ -165,6 +181,9 @@ impl SyncRow {
             importer: self
                 .importer
                 .map(|id| (hex(id.actor.to_bytes()), id.counter)),
+            synced: self
+                .synced
+                .map(|synced| (synced.at.as_millis(), synced.count)),
         };
         serde_json::to_vec(&form).expect("a form of texts and numbers is JSON")
     }
@@ -193,6 +212,10 @@ impl SyncRow {
                 .collect::<Result<_, _>>()?,
             plain: form.plain.into(),
             importer: read_ids(form.importer.as_slice())?.pop(),
+            synced: form.synced.map(|(at, count)| Synced {
+                at: Timestamp::from_millis(at),
+                count,
+            }),
         })
     }
 
@@ -264,6 +287,10 @@ mod tests {
         row.deleting = row.lineage.into_iter().collect();
         row.plain = Plain::Retiring;
         row.importer = Some(OpId::new(4, Actor::random([9; 8])));
+        row.synced = Some(Synced {
+            at: Timestamp::from_millis(1_790_000_000_000),
+            count: SyncCount::from(12),
+        });
         assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);
     }
 
