@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::connectivity::{Connectivity, ToldConnectivity};
+use crate::devices::Devices;
 use crate::error::OpenError;
 use crate::policy::{Policies, Policy};
 use crate::recorder::Recorder;
@@ -220,6 +221,7 @@ impl ClientBuilder {
             owner: self.owner,
             limits: self.limits,
             policies: self.policies,
+            devices: Devices::default(),
             slots: Mutex::default(),
             opened: watch::Sender::new(()),
             closed: watch::Sender::new(false),

@@ -51,8 +51,8 @@
 //! | --- | --- |
 //! | [`Dataset::get`], and whatever else reads a dataset | memory, and an edit that is being written |
 //! | [`Dataset::put`], and whatever else edits | the disk, as [`Durability`] says |
-//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::set_aside`], [`Client::close`] | the disk |
-//! | [`Dataset::synchronize`], [`Client::handle_push`], [`Client::remote_datasets`] | the network, without blocking the thread |
+//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::catalog`], [`Client::set_aside`], [`Client::close`] | the disk |
+//! | [`Dataset::synchronize`], [`Client::handle_push`], [`Client::remote_datasets`], [`Client::refresh`], [`Client::register_device`], [`Dataset::subscribe`] | the network, without blocking the thread |
 //! | [`Dataset::synchronize_on_connectivity`] | a network that may be used, and then the same |
 //! | [`Client::auto_sync`] | nothing: it synchronizes in tasks of its own from then on |
 //! | [`Changes::next`], [`AutoSync::changed`] | a change, without blocking the thread |
@@ -100,7 +100,9 @@
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
 //! | `auto.rs`, `connectivity.rs` | synchronizing by itself, and what the network is like |
+//! | `catalog.rs` | which datasets there are, here and at the service, and what they take |
 //! | `push.rs` | what the service's pushes say, and whether it is news |
+//! | `subscriptions.rs`, `devices.rs` | being told of changes: what is asked of the service, what is remembered of it |
 //! | `workers.rs` | the threads that wait for the disk |
 //! | `changes.rs` | what consumers hear |
 //! | `error.rs`, `report.rs` | what operations return |
@@ -112,19 +114,21 @@ pub use driftless_document as document;
 pub use driftless_document::{
     Actor, Conflict, EditError, MAX_NESTING, Path, Scalar, Step, Value, path,
 };
-pub use driftless_merge::{Durability, RefusedEdit, SessionError, Size};
+pub use driftless_merge::{Durability, KeySize, RefusedEdit, SessionError, Size, Synced};
 pub use driftless_record::{Limits, Wrote};
 pub use driftless_store as store;
 pub use driftless_transport as transport;
 pub use driftless_wire as wire;
-pub use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
+pub use driftless_wire::{DatasetName, DeviceId, IdentityId, IdentityPoolId, Platform};
 
 mod auto;
 mod builder;
+mod catalog;
 mod changes;
 mod client;
 mod connectivity;
 mod dataset;
+mod devices;
 mod driver;
 mod error;
 mod from_value;
@@ -135,6 +139,7 @@ mod report;
 mod seeds;
 mod shared;
 mod slot;
+mod subscriptions;
 mod to_value;
 mod transaction;
 mod turns;
@@ -143,12 +148,15 @@ mod workers;
 
 pub use auto::{AutoSync, Reconnect, Schedule};
 pub use builder::ClientBuilder;
+pub use catalog::{Catalog, CatalogError, Entry};
 pub use changes::{Change, Changes, Origin};
 pub use client::Client;
 pub use connectivity::{Connectivity, Network, Networks, ToldConnectivity};
 pub use dataset::Dataset;
+pub use devices::Subscription;
 pub use error::{
-    CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
+    CloseError, DatasetError, DeviceError, OpenError, PutAsError, PutError, SyncError, UndoError,
+    ValueError,
 };
 pub use policy::Policy;
 pub use push::PushError;

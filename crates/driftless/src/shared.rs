@@ -12,6 +12,7 @@ use driftless_wire::{DatasetName, IdentityPoolId};
 use tokio::sync::watch;
 
 use crate::connectivity::Connectivity;
+use crate::devices::Devices;
 use crate::error::{DatasetError, OpenError, SyncError};
 use crate::policy::Policies;
 use crate::recorder::Recorder;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) owner: Owner,
     pub(crate) limits: Limits,
     pub(crate) policies: Policies,
+    pub(crate) devices: Devices,
     /// The datasets that are open, each once.
     pub(crate) slots: Mutex<BTreeMap<DatasetName, Arc<Slot>>>,
     /// Says that a slot was put in.
@@ -48,15 +50,15 @@ impl Shared {
     }
 
     /// Waits for the call, but not longer than the client is open.
-    pub(crate) async fn until_closed<T>(
+    pub(crate) async fn until_closed<T, E: From<SyncError>>(
         &self,
-        call: impl Future<Output = Result<T, SyncError>>,
-    ) -> Result<T, SyncError> {
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let mut closed = self.closed.subscribe();
         tokio::select! {
             biased;
             result = call => result,
-            _ = closed.wait_for(|closed| *closed) => Err(SyncError::Closed),
+            _ = closed.wait_for(|closed| *closed) => Err(SyncError::Closed.into()),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod auto;
 mod buffered;
+mod catalog;
 mod changes;
 mod contradiction;
 mod data_path;
@@ -22,6 +23,7 @@ mod service_faults;
 mod sessions;
 mod stores;
 mod storm;
+mod subscriptions;
 mod two_devices;
 mod typed;
 mod undo;
