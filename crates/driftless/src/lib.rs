@@ -43,7 +43,8 @@
 //! # }
 //! ```
 //!
-//! `examples/two_devices.rs` goes on from there: a service, two devices, and `synchronize`.
+//! `examples/two_devices.rs` goes on from there: a service, two devices, and `synchronize`. `todo.rs`, `settings.rs` and
+//! `notes.rs` beside it are small apps.
 //!
 //! # What waits for what
 //!
