@@ -92,6 +92,11 @@
 //! outcome. The spans of its requests are in it; their fields stand in the documentation of
 //! [`transport`]. No key, value, token or credential is in any span or event.
 //!
+//! # Features
+//!
+//! None is on by default. `network-watcher` adds `WatchedConnectivity`, which hears from the operating system whether there is
+//! a network, for [`ClientBuilder::connectivity`].
+//!
 //! # Where things are
 //!
 //! | | |
@@ -100,7 +105,7 @@
 //! | `dataset.rs` | what an app calls |
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
-//! | `auto.rs`, `connectivity.rs` | synchronizing by itself, and what the network is like |
+//! | `auto.rs`, `connectivity.rs`, `watcher.rs` | synchronizing by itself, and what the network is like |
 //! | `catalog.rs` | which datasets there are, here and at the service, and what they take |
 //! | `push.rs` | what the service's pushes say, and whether it is news |
 //! | `subscriptions.rs`, `devices.rs` | being told of changes: what is asked of the service, what is remembered of it |
@@ -145,6 +150,8 @@ mod to_value;
 mod transaction;
 mod turns;
 mod undo;
+#[cfg(feature = "network-watcher")]
+mod watcher;
 mod workers;
 
 pub use auto::{AutoSync, Reconnect, Schedule};
@@ -164,4 +171,6 @@ pub use push::PushError;
 pub use recorder::Recorder;
 pub use report::{Outcome, Report};
 pub use transaction::Transaction;
+#[cfg(feature = "network-watcher")]
+pub use watcher::{WatchError, WatchedConnectivity};
 pub use workers::{Work, Workers};

@@ -28,3 +28,5 @@ mod two_devices;
 mod typed;
 mod undo;
 mod values;
+#[cfg(feature = "network-watcher")]
+mod watcher;
