@@ -11,6 +11,7 @@ mod contradiction;
 mod data_path;
 mod deletion;
 mod edits;
+mod failures;
 mod fake;
 mod logs;
 mod model;
