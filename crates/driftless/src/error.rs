@@ -266,7 +266,8 @@ impl From<SyncError> for DeviceError {
     }
 }
 
-fn is_unconfigured(error: &ExchangeError) -> bool {
+/// Tells whether an identity pool has no pushes, or none to the platform.
+pub(crate) fn is_unconfigured(error: &ExchangeError) -> bool {
     error
         .api()
         .is_some_and(|api| api.code == ErrorCode::InvalidConfiguration)

@@ -20,7 +20,7 @@ use crate::catalog::describe;
 use crate::client::Client;
 use crate::dataset::Dataset;
 use crate::devices::{Chore, Digest, Row, Subscription};
-use crate::error::{DeviceError, SyncError};
+use crate::error::{DeviceError, SyncError, is_unconfigured};
 use crate::shared::Shared;
 use crate::workers::on_worker;
 
@@ -31,7 +31,7 @@ impl Client {
     /// new token: with the known one it takes no request, with another one the device is registered anew (one request) and
     /// what it had subscribed to moves along (two requests for each dataset; what of that fails waits for the dataset's next
     /// session). The registration is the identity's, on disk before this returns, and survives restarts. From then on each
-    /// push tells the service which device it comes from, so that the device is not told of its own edits [COGNITO trap 56].
+    /// push tells the service which device it comes from, so that the device is not told of its own edits.
     ///
     /// It makes one request of its own at the service's RegisterDevice, which takes the temporary credentials of an identity
     /// only. Dropping the future is safe at any time.
@@ -252,8 +252,8 @@ async fn do_chores(
         requests += 1;
         let answer = ask(shared, chore.request(shared, identity)).await;
         match (answer, &chore) {
-            // What is not there is not subscribed to.
-            (Err(error), Chore::Unsubscribe(..)) if is_not_found(&error) => {}
+            // What is not there is not subscribed to, and a pool that has no pushes any more sends none.
+            (Err(error), Chore::Unsubscribe(..)) if is_moot(&error) => {}
             (Err(error), Chore::Subscribe(name, device)) if is_not_found(&error) => {
                 requests += 1;
                 if describe(shared, identity, name).await?.is_some() {
@@ -304,6 +304,10 @@ pub(crate) async fn ask(shared: &Shared, request: Request) -> Result<Response, S
     let answer = shared.transport()?.exchange(request).await;
     let answer = answer.map_err(|error| SyncError::Request(Arc::new(error)))?;
     Ok(answer.response)
+}
+
+fn is_moot(error: &SyncError) -> bool {
+    is_not_found(error) || matches!(error, SyncError::Request(error) if is_unconfigured(error))
 }
 
 pub(crate) fn is_not_found(error: &SyncError) -> bool {

@@ -413,6 +413,19 @@ async fn pool_that_does_not_push_is_an_error_of_its_own() {
 }
 
 #[tokio::test]
+async fn pool_that_stopped_to_push_has_nothing_to_unsubscribe_from() {
+    let fake = service();
+    let here = Device::subscribed(&fake, "here").await;
+    let unconfigured = ApiError::new(ErrorCode::InvalidConfiguration, "no pushes");
+    let fault = Fault::Before(unconfigured.into());
+    fake.fail(UnsubscribeFromDataset, fault);
+    here.client.unregister_device().await.unwrap();
+    fake.requests();
+    here.notes.synchronize().await.unwrap();
+    check(&fake, &[ListRecords]);
+}
+
+#[tokio::test]
 async fn registration_is_of_one_identity_only() {
     let fake = service();
     let here = Device::subscribed(&fake, "here").await;
