@@ -33,12 +33,12 @@ impl Client {
     /// session). The registration is the identity's, on disk before this returns, and survives restarts. From then on each
     /// push tells the service which device it comes from, so that the device is not told of its own edits.
     ///
-    /// It makes one request of its own at the service's RegisterDevice, which takes the temporary credentials of an identity
-    /// only. Dropping the future is safe at any time.
+    /// The service takes this and what follows from it only with the temporary credentials of an identity, as an
+    /// [`IdentityPool`](crate::transport::IdentityPool) has them. Dropping the future is safe at any time.
     ///
     /// # Errors
     ///
-    /// [`DeviceError`]; without an answer the device is registered as it was before, and a second try makes the same device.
+    /// [`DeviceError`]; without an answer the device stays registered as it was before.
     pub async fn register_device(
         &self,
         platform: Platform,

@@ -2,39 +2,47 @@
 
 use std::sync::Arc;
 
-use driftless::transport::ExchangeError;
+use driftless::transport::{
+    Credentials, CredentialsProvider, Endpoint, ExchangeError, HyperTransport, IdentityPool,
+    StaticCredentials, Transport,
+};
 use driftless::{
     Client, Dataset, DeviceError, DeviceId, Platform, Reconnect, Schedule, Subscription, SyncError,
 };
-use driftless_server::PushHint;
+use driftless_server::{
+    Config, KeyPair, MemorySink, MemoryStorage, Pool, PushHint, Server, Service,
+};
 use driftless_store::{MemoryStore, Store};
 use driftless_wire::Operation::{
     self, DescribeDataset, ListRecords, RegisterDevice, SubscribeToDataset, UnsubscribeFromDataset,
     UpdateRecords,
 };
 use driftless_wire::{
-    ApiError, ErrorCode, PushSync, Request, Response, SetIdentityPoolConfigurationRequest,
-    SubscribeToDatasetResponse,
+    ApiError, ErrorCode, IdentityPoolId, PushSync, Request, Response,
+    SetIdentityPoolConfigurationRequest, SubscribeToDatasetResponse,
 };
 
 use crate::fake::{Fake, Fault};
-use crate::service::{IDENTITY, POOL};
+use crate::service::{IDENTITY, POOL, SECRET};
 
 /// Returns a service that pushes to Google's devices.
 fn service() -> Arc<Fake> {
     let fake = Fake::new();
+    fake.handle(push_setting()).unwrap();
+    fake
+}
+
+/// What an operator asks for, so that the pool pushes.
+fn push_setting() -> Request {
     let push = PushSync {
         application_arns: vec!["arn:aws:sns:us-east-1:123:app/GCM/app".to_owned()],
         role_arn: None,
     };
-    let request = SetIdentityPoolConfigurationRequest {
+    Request::SetIdentityPoolConfiguration(SetIdentityPoolConfigurationRequest {
         identity_pool_id: POOL.parse().unwrap(),
         push_sync: Some(push),
         cognito_streams: None,
-    };
-    fake.handle(Request::SetIdentityPoolConfiguration(request))
-        .unwrap();
-    fake
+    })
 }
 
 /// A device with a dataset that the service has.
@@ -533,4 +541,67 @@ async fn push_that_was_handled_in_vain_is_left_to_auto_sync() {
         .into_iter()
         .filter(|operation| *operation == ListRecords);
     assert_eq!(lists.count(), 2);
+}
+
+/// The same over sockets: a guest with temporary credentials, the operator who sets pushes up, and the service's sink.
+#[tokio::test]
+async fn guest_over_http_registers_subscribes_and_is_told() {
+    let (sink, pool) = (
+        Arc::new(MemorySink::default()),
+        POOL.parse::<IdentityPoolId>().unwrap(),
+    );
+    let core = Service::new(Arc::new(MemoryStorage::new()), [7; 32], [8; 32]);
+    let config = Config::new(core, KeyPair::new("AKIDTEST", SECRET))
+        .with_pool(pool.clone(), Pool::new().with_guests())
+        .with_push_sink(sink.clone());
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), config)
+        .await
+        .unwrap();
+    let url = format!("http://{}", server.local_addr());
+    tokio::spawn(server.run(std::future::pending()));
+    let endpoint = Endpoint::url(&url, "us-east-1").unwrap();
+    let operator = StaticCredentials::new(Credentials {
+        access_key_id: "AKIDTEST".to_owned(),
+        secret_access_key: SECRET.to_owned(),
+        session_token: None,
+        expires_at: None,
+    });
+    let operator = HyperTransport::builder(endpoint.clone(), Arc::new(operator)).build();
+    operator.exchange(push_setting()).await.unwrap();
+
+    let guest = Arc::new(IdentityPool::builder(pool.clone(), endpoint.clone()).build());
+    let identity = guest.identity().await.unwrap().id;
+    let device = |credentials: Arc<dyn CredentialsProvider>| {
+        let transport = HyperTransport::builder(endpoint.clone(), credentials).build();
+        let builder = Client::with_store(Arc::new(MemoryStore::new()) as Arc<dyn Store>);
+        let builder = builder.pool(pool.clone()).identity(identity.clone());
+        builder.transport(Arc::new(transport)).open().unwrap()
+    };
+    let (here, there) = (device(guest.clone()), device(guest));
+    let notes = here.dataset("notes").unwrap();
+    notes.put("key", 1).unwrap();
+    let token = "a token/with+signs=";
+    here.register_device(Platform::Gcm, token).await.unwrap();
+    assert_eq!(notes.subscribe().await.unwrap(), Subscription::Waiting);
+    notes.synchronize().await.unwrap();
+    assert!(
+        here.subscriptions()
+            .unwrap()
+            .values()
+            .eq([&Subscription::Standing])
+    );
+    assert_eq!(sink.take(), []);
+
+    let other = there.dataset("notes").unwrap();
+    other.put("key", 2).unwrap();
+    other.synchronize().await.unwrap();
+    let [hint] = sink.take().try_into().unwrap();
+    assert_eq!(hint.token, token);
+    assert!(here.handle_push(&hint.payload()).await.unwrap().is_some());
+    assert_eq!(notes.entries(), other.entries());
+
+    here.unregister_device().await.unwrap();
+    other.put("key", 3).unwrap();
+    other.synchronize().await.unwrap();
+    assert_eq!(sink.take(), []);
 }
