@@ -15,12 +15,14 @@
 //! | [`sigv4_header`] | an Authorization header |
 //! | [`server_request`] | a whole request, head and body, signed or not |
 //! | [`store_row`] | a row, a mark or a journal of a store, and the rows of a dataset |
+//! | [`push_payload`] | the payload of a push, handed to a device |
 //! | [`trace_file`] | a recorded editing session, gzipped or not |
 //! | [`devices`] | edits, synchronizations and faults of three devices |
 
 mod deltas;
 mod devices;
 mod input;
+mod pushes;
 mod records;
 mod server;
 mod stores;
@@ -29,6 +31,7 @@ mod wire;
 
 pub use deltas::{delta_decode, state_join};
 pub use devices::devices;
+pub use pushes::push_payload;
 pub use records::{frame_decode, records_read};
 pub use server::{server_request, sigv4_header};
 pub use stores::store_row;
@@ -39,7 +42,7 @@ pub use wire::{wire_answer, wire_request};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("frame_decode", frame_decode),
     ("records_read", records_read),
     ("delta_decode", delta_decode),
@@ -49,6 +52,7 @@ pub const TARGETS: [Target; 11] = [
     ("sigv4_header", sigv4_header),
     ("server_request", server_request),
     ("store_row", store_row),
+    ("push_payload", push_payload),
     ("trace_file", trace_file),
     ("devices", devices),
 ];

@@ -146,6 +146,27 @@ impl State {
     }
 }
 
+impl State {
+    /// Returns what makes nothing into this state without what stands at a key of the dataset; the clock is as it was.
+    ///
+    /// It is linear in the state.
+    #[must_use]
+    pub fn without(&self, key: &str) -> Delta {
+        let mut delta = self.diff(&Self::new());
+        let is_other = |object: &ObjectId| self.root_key(*object) != Some(key);
+        delta.objects.retain(|object, _| is_other(object));
+        if let Some(ObjectDelta::Map(keys)) = delta.objects.get_mut(&ObjectId::Root)
+            && let Some(gone) = keys.remove(key)
+        {
+            gone.added.keys().for_each(|id| _ = delta.times.remove(id));
+        }
+        delta
+            .counts
+            .retain(|count, _| self.root_key_of(count) != Some(key));
+        delta
+    }
+}
+
 fn risen(old: &Clock, new: &Clock) -> Clock {
     new.iter()
         .filter(|(actor, counter)| old.get(actor).is_none_or(|old| old < counter))

@@ -18,7 +18,7 @@ use crate::kind::Kind;
 use crate::live::Live;
 use crate::ops::legacy_scalar;
 use crate::path::{Path, check_root_key};
-use crate::state::{Key, State};
+use crate::state::{CountKey, Key, State};
 use crate::value::{Content, Scalar, Value};
 
 /// The highest counter that an edit may use; what is above is left for writing edits again after a join.
@@ -322,16 +322,20 @@ impl State {
             }
             keys.extend(self.root_key(*object).map(str::to_owned));
         }
-        for key in delta.counts.keys() {
-            let place = self
-                .counters
-                .get(&key.counters[0])
-                .map(|counter| &counter.place);
-            keys.extend(place.and_then(|place| match (&place.object, &place.key) {
-                (ObjectId::Root, Key::Map(key)) => Some(key.clone()),
-                (object, _) => self.root_key(*object).map(str::to_owned),
-            }));
-        }
+        let counters = delta
+            .counts
+            .keys()
+            .filter_map(|count| self.root_key_of(count));
+        keys.extend(counters.map(str::to_owned));
         keys
+    }
+
+    /// Returns the root key under which the counters of a total stand.
+    pub(crate) fn root_key_of(&self, count: &CountKey) -> Option<&str> {
+        let place = &self.counters.get(&count.counters[0])?.place;
+        match (&place.object, &place.key) {
+            (ObjectId::Root, Key::Map(key)) => Some(key),
+            (object, _) => self.root_key(*object),
+        }
     }
 }

@@ -29,7 +29,7 @@ pub use commit::{Commit, DatasetKey, Durability, MirroredRecord, Owner, Recovere
 pub use local::{LocalEdit, Operation, RefusedEdit, Transaction};
 pub use meet::Met;
 pub use replica::{Replica, ReplicaError};
-pub use room::Size;
-pub use row::RowError;
+pub use room::{KeySize, Size};
+pub use row::{RowError, Synced};
 pub use session::{Failure, Input, Output, SessionError, Summary};
 pub use unsent::{TakenUnsent, UnsentEdit, UnsentId};

@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Actor, Clock, Document, Edit, EditError, Path, Scalar, Value, branch};
-use driftless_record::{RESERVED_PREFIX, is_reserved, scalar_of};
+use driftless_document::{
+    Actor, Clock, Document, Edit, EditError, Path, Scalar, State, Value, branch,
+};
+use driftless_record::{RESERVED_PREFIX, Stored, is_reserved, scalar_of, share_of_key, text_of};
 use driftless_wire::Timestamp;
 
 use crate::commit::Commit;
 use crate::replica::{Replica, Saved};
-use crate::room::Size;
+use crate::room::{KeySize, Size};
 
 /// One edit.
 #[derive(Clone, Debug, PartialEq)]
@@ -267,6 +269,30 @@ impl Replica {
         }
         self.log_bytes += rows.iter().map(Vec::len).sum::<usize>();
         rows
+    }
+
+    /// Returns what a key takes, if anything stands there; it encodes the whole state four times to know.
+    #[must_use]
+    pub fn size_of(&self, key: &str) -> Option<KeySize> {
+        let state = self.document.state();
+        let value = state.get(key)?;
+        let share = share_of_key(state, key);
+        let plain = text_of(&value).filter(|_| self.is_plain());
+        Some(KeySize {
+            live: share.live + plain.map_or(0, |text| key.len() + text.len()),
+            dead: share.dead,
+        })
+    }
+
+    /// Returns the keys that look different here than in what the service is known to have, removed ones too.
+    ///
+    /// It is linear in the dataset.
+    #[must_use]
+    pub fn unsynced_keys(&self) -> BTreeSet<String> {
+        let nothing = State::new();
+        let stored = self.stored.as_ref().map_or(&nothing, Stored::state);
+        let state = self.document.state();
+        state.changed_keys(&state.diff(stored))
     }
 
     /// Returns what the dataset takes and may take; it encodes the whole state to know.

@@ -12,7 +12,7 @@ use driftless_wire::{IdentityId, IdentityPoolId, RecordKey, SyncCount};
 
 use crate::commit::{Commit, DatasetKey, MirroredRecord, Recovered, Snapshot};
 use crate::room::Room;
-use crate::row::{RowError, SyncRow};
+use crate::row::{RowError, SyncRow, Synced};
 use crate::session::{Output, Session};
 
 /// A log of deltas shorter than this is never folded into a snapshot.
@@ -171,6 +171,19 @@ impl Replica {
     #[must_use]
     pub const fn count(&self) -> SyncCount {
         self.row.count
+    }
+
+    /// Returns when the dataset was last synchronized, if it ever was in its present life on this device.
+    #[must_use]
+    pub const fn last_sync(&self) -> Option<Synced> {
+        self.row.synced
+    }
+
+    /// Tells whether the service had the dataset when it was last listed or pushed to: it has records then, removed ones at
+    /// least.
+    #[must_use]
+    pub fn is_known_to_exist(&self) -> bool {
+        !self.mirror.is_empty()
     }
 
     /// Tells whether there are edits that the service is not known to have.

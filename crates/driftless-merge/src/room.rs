@@ -43,6 +43,18 @@ pub struct Size {
     pub inflated_limit: usize,
 }
 
+/// What one key takes of its dataset: what removing it would give back.
+///
+/// What is alike deflates together, so the keys of a dataset take less than it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeySize {
+    /// Characters, its plain record included.
+    pub live: usize,
+    /// What of it is for elements of lists and texts that are deleted; compacting gives it back too.
+    pub dead: usize,
+}
+
 impl Default for Room {
     fn default() -> Self {
         Self {

@@ -4,7 +4,7 @@
 
 use driftless_document::{Actor, OpId, mutant};
 use driftless_record::Lineage;
-use driftless_wire::SyncCount;
+use driftless_wire::{SyncCount, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plain::Plain;
@@ -40,6 +40,18 @@ pub(crate) struct SyncRow {
     pub(crate) over: Over,
     /// What was taken of old clients.
     pub(crate) taken: Vec<UnsentId>,
+    /// When the last session went well, by this device's clock, and the count that it ended at. It decides nothing.
+    pub(crate) synced: Option<Synced>,
+}
+
+/// When a dataset was synchronized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Synced {
+    /// The time, by this device's clock.
+    pub at: Timestamp,
+    /// The service's count of the dataset up to which everything is here; 0 if the service has none.
+    pub count: SyncCount,
 }
 
 /// A push on its way: it may stand or not.
@@ -95,6 +107,9 @@ struct Form {
     over: Over,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     taken: Vec<String>,
+    /// Milliseconds since 1970, and the count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    synced: Option<(i64, SyncCount)>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +176,7 @@ impl SyncRow {
             importer: None,
             over: Over::NOTHING,
             taken: Vec::new(),
+            synced: None,
         }
     }
 
@@ -184,6 +200,9 @@ impl SyncRow {
                 .map(|id| (hex(id.actor.to_bytes()), id.counter)),
             over: self.over.clone(),
             taken: self.taken.iter().map(|id| hex(id.to_bytes())).collect(),
+            synced: self
+                .synced
+                .map(|synced| (synced.at.as_millis(), synced.count)),
         };
         serde_json::to_vec(&form).expect("a form of texts and numbers is JSON")
     }
@@ -214,6 +233,10 @@ impl SyncRow {
                 .iter()
                 .map(|text| unhex(text).map(UnsentId::from_bytes))
                 .collect::<Result<_, _>>()?,
+            synced: form.synced.map(|(at, count)| Synced {
+                at: Timestamp::from_millis(at),
+                count,
+            }),
         })
     }
 
@@ -307,6 +330,10 @@ mod tests {
         let key = "k".parse().unwrap();
         row.over.records.insert(key, SyncCount::from(3));
         row.taken = vec![UnsentId::from_bytes([1; 8])];
+        row.synced = Some(Synced {
+            at: Timestamp::from_millis(1_790_000_000_000),
+            count: SyncCount::from(12),
+        });
         assert_eq!(SyncRow::decode(&row.encode()).unwrap(), row);
     }
 

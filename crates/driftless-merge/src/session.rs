@@ -23,6 +23,7 @@ use crate::children::{Children, LeftOver};
 use crate::commit::{Commit, Durability};
 use crate::replica::Replica;
 use crate::room::Size;
+use crate::row::Synced;
 use crate::unsent::Over;
 
 /// Pushes that may lose against other devices before a session gives up.
@@ -150,6 +151,8 @@ pub enum SessionError {
 #[derive(Debug)]
 pub(crate) struct Session {
     identity: IdentityId,
+    /// The time of the last input.
+    now: Timestamp,
     draws: Draws,
     pub(crate) phase: Phase,
     pub(crate) list: Listing,
@@ -269,13 +272,14 @@ impl Replica {
     /// from the next one, which could not tell them from its own.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         let input = match input {
-            Input::Begin(seed) => return self.begin(seed, Compaction::No),
-            Input::Compact(seed) => return self.begin(seed, Compaction::Wanted),
+            Input::Begin(seed) => return self.begin(now, seed, Compaction::No),
+            Input::Compact(seed) => return self.begin(now, seed, Compaction::Wanted),
             input => input,
         };
         let Some(mut session) = self.session.take() else {
             return;
         };
+        session.now = now;
         match (std::mem::take(&mut session.phase), input) {
             (Phase::Listing, Input::Listed(answer)) => self.on_listed(session, now, answer),
             (Phase::Updating(in_flight), Input::Updated(answer)) => {
@@ -316,7 +320,7 @@ impl Replica {
         self.outputs.clear();
     }
 
-    fn begin(&mut self, seed: [u8; 32], compaction: Compaction) {
+    fn begin(&mut self, now: Timestamp, seed: [u8; 32], compaction: Compaction) {
         self.abandon();
         let Some(identity) = self.identity().cloned() else {
             self.outputs
@@ -325,6 +329,7 @@ impl Replica {
         };
         let session = Session {
             identity,
+            now,
             draws: Draws { seed, drawn: 0 },
             phase: Phase::Listing,
             list: Listing::default(),
@@ -343,7 +348,28 @@ impl Replica {
     }
 
     pub(crate) fn finish(&mut self, session: Session) {
+        if session.summary.full.is_none() {
+            self.row.synced = Some(Synced {
+                at: session.now,
+                count: self.row.count,
+            });
+            self.keep_row();
+        }
         self.outputs.push_back(Output::Done(Ok(session.summary)));
+    }
+
+    /// Writes the sync row down: with what this input puts out anyway, or else by itself. What was never kept stays so.
+    fn keep_row(&mut self) {
+        let commits = self.outputs.iter_mut().rev();
+        let last = commits.filter_map(|output| match output {
+            Output::Commit(commit, _) => Some(commit),
+            _ => None,
+        });
+        match last.into_iter().next() {
+            Some(commit) => commit.sync = Some(self.row.encode()),
+            None if self.is_new => {}
+            None => self.keep(Commit::new(self.key.clone()), Durability::Buffered),
+        }
     }
 
     pub(crate) fn fail(&mut self, error: SessionError) {

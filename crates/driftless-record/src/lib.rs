@@ -56,6 +56,6 @@ pub use head::{Head, Predecessor};
 pub use limits::Limits;
 pub use lineage::{Checksum, Lineage};
 pub use plain::{scalar_of, text_of};
-pub use size::{Past, past_of_state, size_of_state};
+pub use size::{Past, Share, past_of_state, share_of_key, size_of_state};
 pub use slots::{HEAD_KEY, LOG_SLOTS, RESERVED_PREFIX, RUN_SLOTS, is_reserved};
 pub use stored::Stored;

@@ -132,7 +132,7 @@ impl Dataset {
         loop {
             let usable = async {
                 reception.until_usable().await;
-                Ok(())
+                Ok::<_, SyncError>(())
             };
             self.shared.until_closed(usable).await?;
             match self.synchronize().await {

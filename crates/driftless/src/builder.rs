@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::connectivity::{Connectivity, ToldConnectivity};
+use crate::devices::Devices;
 use crate::error::OpenError;
 use crate::identity::{Became, DeviceRow, Identities, IdentityChange, identity_of};
 use crate::policy::{Policies, Policy};
@@ -272,6 +273,7 @@ impl ClientBuilder {
             limits: self.limits,
             policies: self.policies,
             open: Mutex::new(Open::new(owner)),
+            devices: Devices::default(),
             opened: watch::Sender::new(()),
             closed: watch::Sender::new(false),
         };

@@ -178,10 +178,14 @@ impl Client {
     ///
     /// [`SyncError`] if the service cannot be asked.
     pub async fn remote_datasets(&self) -> Result<Vec<RemoteDataset>, SyncError> {
-        self.shared.until_closed(self.list_datasets()).await
+        let (_, datasets) = self.shared.until_closed(self.list_datasets()).await?;
+        Ok(datasets)
     }
 
-    async fn list_datasets(&self) -> Result<Vec<RemoteDataset>, SyncError> {
+    /// Returns the datasets at the service, and whose they are.
+    pub(crate) async fn list_datasets(
+        &self,
+    ) -> Result<(IdentityId, Vec<RemoteDataset>), SyncError> {
         let transport = self.shared.transport()?;
         self.shared.identify().await?;
         let Owner::Identity(identity) = self.shared.open().owner.clone() else {
@@ -204,7 +208,7 @@ impl Client {
             found.extend(page.datasets);
             match page.next_token {
                 Some(token) => next_token = Some(token),
-                None => return Ok(found),
+                None => return Ok((identity, found)),
             }
         }
         Err(SessionError::Answer("a list of datasets has no end").into())

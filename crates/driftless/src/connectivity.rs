@@ -3,9 +3,11 @@
 //! Driftless asks nobody: it waits for news. Whether the service answers is only known from a
 //! request; this tells when one makes no sense, and when one makes sense again.
 //!
-//! No watcher of the operating system comes along. Of the crates there are, `if-watch` tells of
-//! addresses only, and `netwatch` has a field for a network that is expensive and does not fill it;
-//! neither knows whether an address leads anywhere. The platforms tell their apps.
+//! The platforms tell their apps. Where nobody does, the feature `network-watcher` has
+//! `WatchedConnectivity`, which knows of addresses and not of costs. It stands on the crate `netwatcher`,
+//! which waits for each system's own notifications and brings five crates along on Linux; `if-watch` knows
+//! the same and brings some forty, `netwatch` more, and a field for an expensive network that it does not
+//! fill. None of them knows whether an address leads anywhere.
 
 use std::fmt;
 

@@ -11,18 +11,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_document::{branch, mutant};
-use driftless_merge::{Failure, Input, Output, SessionError, Summary};
+use driftless_merge::{Failure, Input, Output, Owner, SessionError, Summary};
 use driftless_transport::{ExchangeError, Exchanged};
-use driftless_wire::{ErrorCode, Operation, Request, Response};
+use driftless_wire::{
+    DeviceId, ErrorCode, IdentityId, Operation, Request, Response, UpdateRecordsRequest,
+};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::changes::Origin;
+use crate::devices::Chore;
 use crate::error::SyncError;
 use crate::identity::is_other_identity;
 use crate::report::{Outcome, Report, Traffic};
 use crate::shared::Shared;
-use crate::slot::Slot;
+use crate::slot::{Inner, Slot};
+use crate::subscriptions;
 use crate::workers::on_worker;
 
 pub(crate) async fn synchronize(
@@ -112,6 +116,8 @@ enum Step {
     Send(Request),
     Wait(Duration),
     Done(Result<Summary, SyncError>),
+    /// It is done and went well, and now the service can be told what this device wants to hear of.
+    Subscribe(Summary, IdentityId),
     /// The dataset was deleted meanwhile, or a later session has begun.
     Abandoned,
 }
@@ -131,9 +137,19 @@ async fn run(
                 Input::Waited
             }
             Step::Send(request) => {
-                let operation = request.operation();
+                let (operation, device) = (request.operation(), device_of(&request));
                 let answer = shared.transport()?.exchange(request).await;
-                exchanges.input(operation, answer)?
+                if let (Some((identity, device)), true) = (device, is_not_found(&answer)) {
+                    lose(shared, &identity, device).await;
+                    exchanges.lost_device()
+                } else {
+                    exchanges.input(operation, answer)?
+                }
+            }
+            Step::Subscribe(summary, identity) => {
+                let mut report = exchanges.conclude(Ok(summary))?;
+                report.requests += subscriptions::follow(shared, &identity, slot.name()).await;
+                return Ok(report);
             }
             Step::Abandoned => begin(shared.seeds.seed()),
             Step::Done(result) => return exchanges.conclude(result),
@@ -179,18 +195,83 @@ fn step(shared: &Arc<Shared>, slot: &Arc<Slot>, number: u64, input: Input) -> St
             Output::Changed(keys) => inner.tell(shared, &keys, Origin::Remote),
             Output::Rewrote(edit) => inner.record_again(shared, slot.name(), &edit),
             Output::List(request) => return Step::Send(Request::ListRecords(request)),
-            Output::Update(request) => return Step::Send(Request::UpdateRecords(request)),
+            Output::Update(request) => {
+                let device_id = device(shared, &request.identity_id);
+                let request = UpdateRecordsRequest {
+                    device_id,
+                    ..request
+                };
+                return Step::Send(Request::UpdateRecords(request));
+            }
             Output::Delete(request) => return Step::Send(Request::DeleteDataset(request)),
             Output::Wait(time) => return Step::Wait(time),
             Output::Done(result) => {
+                let identity = wants_to_subscribe(shared, &inner, &result);
                 slot.fold_if_long(shared, inner);
-                return Step::Done(result.map_err(SyncError::from));
+                return match (result, identity) {
+                    (Ok(summary), Some(identity)) => Step::Subscribe(summary, identity),
+                    (result, _) => Step::Done(result.map_err(SyncError::from)),
+                };
             }
             _ => unreachable!("the engine and its driver are of one version"),
         }
     }
     // Only a session that was abandoned has nothing to say to an input.
     Step::Abandoned
+}
+
+/// Returns the id of the device that the service does not tell of what this device pushes.
+fn device(shared: &Shared, identity: &IdentityId) -> Option<DeviceId> {
+    let row = shared.devices.row(&*shared.store, identity);
+    // Whatever is wrong with the row, edits are more than pushes to devices.
+    row.ok()?.device().cloned()
+}
+
+/// Returns whose subscriptions to the dataset there is something to do for, now that it is synchronized.
+fn wants_to_subscribe(
+    shared: &Shared,
+    inner: &Inner,
+    result: &Result<Summary, SessionError>,
+) -> Option<IdentityId> {
+    let (summary, Owner::Identity(identity)) = (result.as_ref().ok()?, inner.replica.key().owner())
+    else {
+        return None;
+    };
+    let (name, exists) = (
+        inner.replica.key().name(),
+        inner.replica.is_known_to_exist(),
+    );
+    let chores = shared.devices.change(&*shared.store, identity, |row| {
+        if summary.began_anew || summary.deleted || !exists {
+            row.begin_anew(name);
+        }
+        row.chores(Some(name))
+    });
+    let is_possible = |chore: &Chore| exists || matches!(chore, Chore::Unsubscribe(..));
+    chores
+        .ok()?
+        .iter()
+        .any(is_possible)
+        .then(|| identity.clone())
+}
+
+fn device_of(request: &Request) -> Option<(IdentityId, DeviceId)> {
+    match request {
+        Request::UpdateRecords(request) => {
+            Some((request.identity_id.clone(), request.device_id.clone()?))
+        }
+        _ => None,
+    }
+}
+
+fn is_not_found(answer: &Result<Exchanged, ExchangeError>) -> bool {
+    let api = answer.as_ref().err().and_then(ExchangeError::api);
+    api.is_some_and(|api| api.code == ErrorCode::ResourceNotFound)
+}
+
+async fn lose(shared: &Arc<Shared>, identity: &IdentityId, device: DeviceId) {
+    // If that is not written down, the next push finds out again.
+    drop(subscriptions::lose(shared, identity, device).await);
 }
 
 /// The requests of a session: what they cost, and why the last that failed did.
@@ -222,6 +303,12 @@ impl Exchanges {
             (Operation::DeleteDataset, Response::DeleteDataset(_)) => Ok(Input::Deleted(Ok(()))),
             _ => Err(SyncError::WrongAnswer),
         }
+    }
+
+    /// Counts a push that was refused for the device that it named: the session lists again, and names none.
+    fn lost_device(&mut self) -> Input {
+        self.traffic.requests += 1;
+        Input::Updated(Err(Failure::OutcomeUnknown))
     }
 
     fn failed(&mut self, operation: Operation, error: ExchangeError) -> Input {

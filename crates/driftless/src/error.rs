@@ -6,7 +6,7 @@ use std::sync::Arc;
 use driftless_merge::{RefusedEdit, ReplicaError, SessionError};
 use driftless_store::{CommitError, RecoverError};
 use driftless_transport::{BoxError, CredentialsError, ExchangeError, Retry};
-use driftless_wire::IdError;
+use driftless_wire::{ErrorCode, IdError};
 
 /// Why a client could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -279,6 +279,54 @@ impl From<SessionError> for SyncError {
             error => Self::Session(Arc::new(error)),
         }
     }
+}
+
+/// Why a device was not registered for pushes, or not subscribed to a dataset.
+///
+/// No token is in any of its texts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The device has no registration: call [`Client::register_device`](crate::Client::register_device) first. Nothing was
+    /// kept.
+    #[error("the device is not registered for pushes")]
+    NotRegistered,
+    /// The service has forgotten the device, as it may once the device's token is stale. The device has forgotten its id
+    /// too; what it wants to be told of is kept. Call [`Client::register_device`](crate::Client::register_device) again.
+    #[error("the service does not know the device any more")]
+    Unknown,
+    /// The identity pool is not set up for pushes, or not for this platform, which is the operator's to change
+    /// (SetIdentityPoolConfiguration). What was wished for is kept.
+    #[error("the identity pool is not set up for pushes to the device")]
+    NotConfigured(#[source] Arc<ExchangeError>),
+    /// A later version of this library wrote the registration; it was not touched. Use that version.
+    #[error("the registration of the device has version {0}, which is not known")]
+    Version(u32),
+    /// The store cannot be read. Trying again may help, unless it is damaged.
+    #[error("the store cannot be read")]
+    Read(#[source] RecoverError),
+    /// The store could not keep what was wished for or answered: close the client and open it again.
+    #[error("the store could not keep the registration of the device")]
+    Write(#[source] Arc<CommitError>),
+    /// The service could not be asked. What was wished for is kept; a registration is not a wish, and must be tried again.
+    #[error(transparent)]
+    Sync(SyncError),
+}
+
+impl From<SyncError> for DeviceError {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::Request(error) if is_unconfigured(&error) => Self::NotConfigured(error),
+            error => Self::Sync(error),
+        }
+    }
+}
+
+/// Tells whether an identity pool has no pushes, or none to the platform.
+pub(crate) fn is_unconfigured(error: &ExchangeError) -> bool {
+    error
+        .api()
+        .is_some_and(|api| api.code == ErrorCode::InvalidConfiguration)
 }
 
 /// Why a client did not close cleanly. It is closed all the same.

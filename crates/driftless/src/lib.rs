@@ -43,7 +43,8 @@
 //! # }
 //! ```
 //!
-//! `examples/two_devices.rs` goes on from there: a service, two devices, and `synchronize`.
+//! `examples/two_devices.rs` goes on from there: a service, two devices, and `synchronize`. `todo.rs`, `settings.rs` and
+//! `notes.rs` beside it are small apps.
 //!
 //! # What waits for what
 //!
@@ -51,8 +52,8 @@
 //! | --- | --- |
 //! | [`Dataset::get`], and whatever else reads a dataset | memory, and an edit that is being written |
 //! | [`Dataset::put`], and whatever else edits | the disk, as [`Durability`] says |
-//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::set_aside`], [`Client::close`] | the disk |
-//! | [`Dataset::synchronize`], [`Client::handle_push`], [`Client::remote_datasets`] | the network, without blocking the thread |
+//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::catalog`], [`Client::set_aside`], [`Client::close`] | the disk |
+//! | [`Dataset::synchronize`], [`Client::handle_push`], [`Client::remote_datasets`], [`Client::refresh`], [`Client::register_device`], [`Dataset::subscribe`] | the network, without blocking the thread |
 //! | [`Dataset::synchronize_on_connectivity`] | a network that may be used, and then the same |
 //! | [`Client::auto_sync`] | nothing: it synchronizes in tasks of its own from then on |
 //! | [`Changes::next`], [`AutoSync::changed`] | a change, without blocking the thread |
@@ -95,6 +96,8 @@
 //!
 //! `local-store-import`, off by default, adds `Client::import_local_store`: for an app that is updated in place, it takes
 //! over what the old Cognito Sync client had not sent. It compiles SQLite in.
+//! `network-watcher`, off by default, adds `WatchedConnectivity`, which hears from the operating system whether there is
+//! a network, for [`ClientBuilder::connectivity`].
 //!
 //! # Where things are
 //!
@@ -104,9 +107,11 @@
 //! | `dataset.rs` | what an app calls |
 //! | `slot.rs` | one open dataset under its lock: edits and how they become durable |
 //! | `turns.rs`, `driver.rs` | whose turn it is to synchronize, and a session step by step |
-//! | `auto.rs`, `connectivity.rs` | synchronizing by itself, and what the network is like |
 //! | `local_store.rs` | taking over what an old client had not sent (feature `local-store-import`) |
+//! | `auto.rs`, `connectivity.rs`, `watcher.rs` | synchronizing by itself, and what the network is like |
+//! | `catalog.rs` | which datasets there are, here and at the service, and what they take |
 //! | `push.rs` | what the service's pushes say, and whether it is news |
+//! | `subscriptions.rs`, `devices.rs` | being told of changes: what is asked of the service, what is remembered of it |
 //! | `workers.rs` | the threads that wait for the disk |
 //! | `identity.rs`, `wipe.rs` | whose data are shown, and what becomes of them when that changes; removing data |
 //! | `changes.rs` | what consumers hear |
@@ -120,20 +125,22 @@ pub use driftless_document::{
     Actor, Conflict, EditError, MAX_NESTING, Path, Scalar, Step, Value, path,
 };
 pub use driftless_merge::{
-    DatasetKey, Durability, LeftOver, Owner, RefusedEdit, SessionError, Size,
+    DatasetKey, Durability, KeySize, LeftOver, Owner, RefusedEdit, SessionError, Size, Synced,
 };
 pub use driftless_record::{Limits, Wrote};
 pub use driftless_store as store;
 pub use driftless_transport as transport;
 pub use driftless_wire as wire;
-pub use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
+pub use driftless_wire::{DatasetName, DeviceId, IdentityId, IdentityPoolId, Platform};
 
 mod auto;
 mod builder;
+mod catalog;
 mod changes;
 mod client;
 mod connectivity;
 mod dataset;
+mod devices;
 mod driver;
 mod error;
 mod from_value;
@@ -147,21 +154,27 @@ mod report;
 mod seeds;
 mod shared;
 mod slot;
+mod subscriptions;
 mod to_value;
 mod transaction;
 mod turns;
 mod undo;
+#[cfg(feature = "network-watcher")]
+mod watcher;
 mod wipe;
 mod workers;
 
 pub use auto::{AutoSync, Reconnect, Schedule};
 pub use builder::ClientBuilder;
+pub use catalog::{Catalog, CatalogError, Entry};
 pub use changes::{Change, Changes, Origin};
 pub use client::Client;
 pub use connectivity::{Connectivity, Network, Networks, ToldConnectivity};
 pub use dataset::Dataset;
+pub use devices::Subscription;
 pub use error::{
-    CloseError, DatasetError, OpenError, PutAsError, PutError, SyncError, UndoError, ValueError,
+    CloseError, DatasetError, DeviceError, OpenError, PutAsError, PutError, SyncError, UndoError,
+    ValueError,
 };
 pub use identity::{Became, IdentityChange};
 #[cfg(feature = "local-store-import")]
@@ -173,5 +186,7 @@ pub use push::PushError;
 pub use recorder::Recorder;
 pub use report::{Outcome, Report};
 pub use transaction::Transaction;
+#[cfg(feature = "network-watcher")]
+pub use watcher::{WatchError, WatchedConnectivity};
 pub use wipe::{Scope, Unsynced, WipeError};
 pub use workers::{Work, Workers};

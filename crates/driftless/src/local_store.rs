@@ -185,10 +185,11 @@ impl Client {
             not_understood: rows.strange,
             ..LocalStoreReport::default()
         };
+        let whose = self.shared.open().owner.clone();
         // The identity's own rows first: what they hold is shown where both hold something.
         let mut found: BTreeMap<DatasetName, Vec<Found>> = BTreeMap::new();
         for ((owner, name), dataset) in rows.datasets {
-            let Some(is_own) = self.is_own(&owner, kind) else {
+            let Some(is_own) = is_own(&whose, &owner, kind) else {
                 note_other(&mut report, &owner, &dataset);
                 continue;
             };
@@ -210,7 +211,7 @@ impl Client {
             for Found { place, dataset } in found {
                 let unsent = unsent(&place, dataset, &mut imported, &mut report.not_understood);
                 if !unsent.is_empty() {
-                    self.take_dataset(&name, &place, &unsent, &mut imported)?;
+                    self.take_dataset(&whose, &name, &place, &unsent, &mut imported)?;
                 }
             }
             report.datasets.insert(name, imported);
@@ -218,18 +219,9 @@ impl Client {
         Ok(report)
     }
 
-    /// Tells whether an owner of rows is this client's identity, or none yet; `None` if it is somebody else.
-    fn is_own(&self, owner: &str, kind: LocalStoreKind) -> Option<bool> {
-        let is_identity = match &self.shared.owner {
-            Owner::Identity(identity) => identity.as_str() == owner,
-            Owner::Local => false,
-        };
-        let is_placeholder = kind.placeholders().contains(&owner);
-        (is_identity || is_placeholder).then_some(is_identity)
-    }
-
     fn take_dataset(
         &self,
+        whose: &Owner,
         name: &DatasetName,
         place: &str,
         unsent: &Unsent,
@@ -241,6 +233,10 @@ impl Client {
             source,
         })?;
         let (slot, shared) = (&dataset.slot, &dataset.shared);
+        if slot.lock().replica.key().owner() != whose {
+            imported.refused = Some(PutError::OtherIdentity);
+            return Ok(());
+        }
         if unsent.is_deleted {
             let take = |replica: &mut Replica| Ok(delete(replica, place, shared.seeds.actor()));
             match slot.take(shared, take) {
@@ -352,6 +348,16 @@ fn named(hasher: &blake3::Hasher) -> UnsentId {
 }
 
 /// Takes note of rows of somebody else, who has to take them.
+/// Tells whether an owner of rows is the identity whose data are shown, or none yet; `None` if it is somebody else.
+fn is_own(whose: &Owner, owner: &str, kind: LocalStoreKind) -> Option<bool> {
+    let is_identity = match whose {
+        Owner::Identity(identity) => identity.as_str() == owner,
+        Owner::Local => false,
+    };
+    let is_placeholder = kind.placeholders().contains(&owner);
+    (is_identity || is_placeholder).then_some(is_identity)
+}
+
 fn note_other(report: &mut LocalStoreReport, owner: &str, dataset: &rows::Dataset) {
     let rows = dataset.rows.values().filter(|row| row.is_unsent).count();
     let unsent = rows + usize::from(dataset.is_deleted);

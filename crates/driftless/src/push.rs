@@ -38,7 +38,7 @@ pub enum PushError {
     /// The dataset cannot be opened.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// The synchronization failed. The push is spent, but the next session brings the same news.
+    /// The synchronization failed. The next session brings the same news; [`Client::auto_sync`] begins one when it can.
     #[error(transparent)]
     Sync(#[from] SyncError),
 }
@@ -51,6 +51,9 @@ impl Client {
     /// platforms have it. On Android the app writes the strings that came along as an object. It waits
     /// for the disk on another thread. Dropping the future is safe at any time.
     ///
+    /// If the synchronization fails, or the future is dropped before it has ended, [`auto_sync`](Self::auto_sync) takes over
+    /// as after a [hint](Dataset::hint).
+    ///
     /// # Errors
     ///
     /// [`PushError`]; whatever the payload is, nothing is lost and nothing of it is kept.
@@ -59,7 +62,12 @@ impl Client {
         let client = self.clone();
         let behind = on_worker(&*self.shared.workers, move || client.behind(push));
         match behind.await?? {
-            Some(dataset) => Ok(Some(dataset.synchronize().await?)),
+            Some(dataset) => {
+                let unread = Unread(Some(&dataset));
+                let report = dataset.synchronize().await?;
+                unread.read();
+                Ok(Some(report))
+            }
             None => Ok(None),
         }
     }
@@ -85,6 +93,21 @@ impl Client {
         drop(open);
         let count = dataset.slot.lock().replica.count();
         Ok((count < push.count).then_some(dataset))
+    }
+}
+
+/// News that are not here yet: unless they come, whatever synchronizes by itself goes on.
+struct Unread<'a>(Option<&'a Dataset>);
+
+impl Unread<'_> {
+    fn read(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        self.0.into_iter().for_each(Dataset::hint);
     }
 }
 

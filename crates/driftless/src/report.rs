@@ -11,7 +11,7 @@ use driftless_wire::DatasetName;
 #[non_exhaustive]
 pub struct Report {
     /// How many requests were sent: 1 with nothing to push, 2 with a push, more after conflicts and
-    /// failures.
+    /// failures, and one for a subscription that waited for this session.
     pub requests: u32,
     /// The bytes of request bodies.
     pub bytes_up: u64,

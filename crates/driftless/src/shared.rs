@@ -8,12 +8,13 @@ use driftless_merge::{DatasetKey, Durability, Owner, Replica};
 use driftless_record::Limits;
 use driftless_store::Store;
 use driftless_transport::{Clock, Timer, Transport};
-use driftless_wire::{DatasetName, IdentityPoolId};
+use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
 use tokio::sync::watch;
 
 use crate::connectivity::Connectivity;
+use crate::devices::Devices;
 use crate::error::{DatasetError, OpenError, SyncError};
-use crate::identity::{DeviceRow, Identities, IdentityChange};
+use crate::identity::{DeviceRow, Identities, IdentityChange, identity_of};
 use crate::policy::Policies;
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) policies: Policies,
     pub(crate) open: Mutex<Open>,
+    pub(crate) devices: Devices,
     /// Says that a slot was put in.
     pub(crate) opened: watch::Sender<()>,
     /// Whether the client was closed; it changes under the lock of `open`.
@@ -79,15 +81,15 @@ impl Shared {
     }
 
     /// Waits for the call, but not longer than the client is open.
-    pub(crate) async fn until_closed<T>(
+    pub(crate) async fn until_closed<T, E: From<SyncError>>(
         &self,
-        call: impl Future<Output = Result<T, SyncError>>,
-    ) -> Result<T, SyncError> {
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let mut closed = self.closed.subscribe();
         tokio::select! {
             biased;
             result = call => result,
-            _ = closed.wait_for(|closed| *closed) => Err(SyncError::Closed),
+            _ = closed.wait_for(|closed| *closed) => Err(SyncError::Closed.into()),
         }
     }
 
@@ -101,6 +103,20 @@ impl Shared {
     pub(crate) fn open(&self) -> MutexGuard<'_, Open> {
         // A slot is put in or taken out whole, so a panic leaves nothing half done.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whose data are shown, if that is somebody.
+    pub(crate) fn identity(&self) -> Option<IdentityId> {
+        identity_of(self.open().owner.clone())
+    }
+
+    /// Returns whose data are shown, and asks if nobody is known yet.
+    pub(crate) async fn known_identity(self: &Arc<Self>) -> Result<IdentityId, SyncError> {
+        if let Some(identity) = self.identity() {
+            return Ok(identity);
+        }
+        self.identify().await?;
+        self.identity().ok_or(SyncError::NoIdentity)
     }
 
     /// Returns a dataset as the store has it, or a new one.

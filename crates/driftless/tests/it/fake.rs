@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use driftless::transport::{BoxFuture, ExchangeError, Exchanged, Timer, Transport};
+use driftless::transport::{BoxFuture, Clock, ExchangeError, Exchanged, Timer, Transport};
 use driftless::{Client, ClientBuilder};
-use driftless_server::{Caller, MemoryStorage, Service};
+use driftless_server::{Caller, MemorySink, MemoryStorage, Owner, PushHint, Service};
 use driftless_store::{MemoryStore, Store};
 use driftless_wire::{
     ListRecordsRequest, Op, Operation, Record, RecordPatch, Request, Response, SyncSessionToken,
@@ -31,6 +31,7 @@ pub(crate) enum Fault {
 /// A transport to a server core in this process.
 pub(crate) struct Fake {
     core: Service,
+    sink: Arc<MemorySink>,
     now: AtomicI64,
     seen: Mutex<Vec<Operation>>,
     faults: Mutex<VecDeque<(Operation, Fault)>>,
@@ -42,8 +43,11 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new() -> Arc<Self> {
+        let sink = Arc::new(MemorySink::default());
+        let core = Service::new(Arc::new(MemoryStorage::new()), [1; 32], [2; 32]);
         Arc::new(Self {
-            core: Service::new(Arc::new(MemoryStorage::new()), [1; 32], [2; 32]),
+            core: core.with_push_sink(sink.clone()),
+            sink,
             now: AtomicI64::new(1_700_000_000_000),
             seen: Mutex::default(),
             faults: Mutex::default(),
@@ -95,15 +99,35 @@ impl Fake {
         self.held.send_replace(operation);
     }
 
+    /// Returns how many requests have come in all.
+    pub(crate) fn count(&self) -> usize {
+        *self.arrived.borrow()
+    }
+
     /// Waits until so many requests have come in all.
     pub(crate) async fn arrived(&self, count: usize) {
         let mut arrived = self.arrived.subscribe();
         arrived.wait_for(|arrived| *arrived >= count).await.unwrap();
     }
 
+    /// Returns the hints to devices since the last call, in order.
+    pub(crate) fn hints(&self) -> Vec<PushHint> {
+        self.sink.take()
+    }
+
+    /// Carries a request out: for the operator, and what only identities may ask for, for its identity.
     pub(crate) fn handle(&self, request: Request) -> Result<Response, ExchangeError> {
         let now = Timestamp::from_millis(self.now.fetch_add(1, Ordering::SeqCst));
-        Ok(self.core.handle(request, &Caller::Operator, now)?)
+        let caller = match request.operation() {
+            Operation::RegisterDevice
+            | Operation::SubscribeToDataset
+            | Operation::UnsubscribeFromDataset => Caller::Identity(Owner {
+                pool: request.identity_pool_id().unwrap().clone(),
+                identity: request.identity_id().unwrap().clone(),
+            }),
+            _ => Caller::Operator,
+        };
+        Ok(self.core.handle(request, &caller, now)?)
     }
 
     /// Returns what is stored for a dataset, as any client of the service sees it.
@@ -231,5 +255,21 @@ pub(crate) struct NoPause;
 impl Timer for NoPause {
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::task::yield_now())
+    }
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+pub(crate) struct StoppedClock(Timestamp);
+
+impl StoppedClock {
+    pub(crate) fn at(millis: i64) -> Arc<Self> {
+        Arc::new(Self(Timestamp::from_millis(millis)))
+    }
+}
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        self.0
     }
 }

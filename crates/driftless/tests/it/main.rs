@@ -5,11 +5,13 @@
 
 mod auto;
 mod buffered;
+mod catalog;
 mod changes;
 mod contradiction;
 mod data_path;
 mod deletion;
 mod edits;
+mod failures;
 mod fake;
 mod identities;
 #[cfg(feature = "local-store-import")]
@@ -25,8 +27,11 @@ mod service_faults;
 mod sessions;
 mod stores;
 mod storm;
+mod subscriptions;
 mod two_devices;
 mod typed;
 mod undo;
 mod values;
+#[cfg(feature = "network-watcher")]
+mod watcher;
 mod wipe;

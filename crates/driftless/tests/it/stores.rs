@@ -403,12 +403,21 @@ fn lost_tail_gives_every_dataset_a_new_author() {
 struct Failing {
     inner: MemoryStore,
     fails: AtomicBool,
+    error: fn() -> CommitError,
+}
+
+fn disk_is_full() -> CommitError {
+    CommitError::Full("no space left on device".into())
+}
+
+fn disk_is_gone() -> CommitError {
+    CommitError::Failed("the disk is gone".into())
 }
 
 impl Failing {
     fn check(&self) -> Result<(), CommitError> {
         match self.fails.load(Ordering::SeqCst) {
-            true => Err(CommitError::Failed("the disk is gone".into())),
+            true => Err((self.error)()),
             false => Ok(()),
         }
     }
@@ -466,13 +475,16 @@ impl Store for Failing {
 }
 
 #[tokio::test]
-async fn failing_store_breaks_the_dataset_and_keeps_what_was_acknowledged() {
-    for is_edit in [true, false] {
+async fn full_or_failing_disk_breaks_the_dataset_and_keeps_what_was_acknowledged() {
+    let errors: [fn() -> CommitError; 2] = [disk_is_full, disk_is_gone];
+    let cases = errors.map(|error| [(true, error), (false, error)]);
+    for (is_edit, error) in cases.into_iter().flatten() {
         let fake = Fake::new();
         let disk = MemoryStore::new();
         let store = Arc::new(Failing {
             inner: disk.reopen(),
             fails: AtomicBool::new(false),
+            error,
         });
         let client = fake
             .reach(Client::with_store(Arc::clone(&store) as Arc<dyn Store>))
@@ -483,12 +495,11 @@ async fn failing_store_breaks_the_dataset_and_keeps_what_was_acknowledged() {
         let acknowledged = notes.state();
         store.fails.store(true, Ordering::SeqCst);
         if is_edit {
-            assert!(matches!(notes.put("key", 2), Err(PutError::Store(_))));
+            let refused = notes.put("key", 2);
+            assert!(matches!(refused, Err(PutError::Store(why)) if is_same(&why, &error())));
         } else {
-            assert!(matches!(
-                notes.synchronize().await,
-                Err(SyncError::Store(_))
-            ));
+            let refused = notes.synchronize().await;
+            assert!(matches!(refused, Err(SyncError::Store(why)) if is_same(&why, &error())));
         }
         // Also when the disk is back: memory ran ahead of it.
         store.fails.store(false, Ordering::SeqCst);
@@ -501,6 +512,10 @@ async fn failing_store_breaks_the_dataset_and_keeps_what_was_acknowledged() {
         notes.put("key", 4).unwrap();
         notes.synchronize().await.unwrap();
     }
+}
+
+fn is_same(one: &CommitError, other: &CommitError) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
 }
 
 /// A clock that panics on demand, in the middle of whatever reads it.
