@@ -165,11 +165,8 @@ impl Replica {
         let listed = self.listed_with_sent(stored.state());
         let seen = stored.state().seen_from(self.row.actor);
         self.row.own = self.row.own.max(seen);
-        if let Some(sent) = self.row.sent.iter().find(|sent| sent.counter == seen) {
+        if self.row.sent.iter().any(|sent| sent.counter == seen) {
             branch!(FoundSent);
-            if sent.plain {
-                self.was_made_plain(stored.head());
-            }
         }
         self.row.sent.retain(|sent| sent.counter > seen);
         let is_known = is_known && !self.document.must_set_back(stored.state(), &listed);

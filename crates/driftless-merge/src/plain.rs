@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{Document, Edit, OpId, State, Value, branch, mutant};
-use driftless_record::{HEAD_KEY, Head, Lineage, Stored, is_reserved, scalar_of, text_of};
+use driftless_record::{HEAD_KEY, Lineage, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
 
 use crate::commit::{Commit, MirroredRecord};
@@ -89,16 +89,6 @@ impl Replica {
             }
             (plain, _) => plain,
         };
-    }
-
-    /// Takes note that a push of this device stood in which head said that the dataset is plain: what head says now is later.
-    pub(crate) fn was_made_plain(&mut self, head: Option<&Head>) {
-        if self.row.plain == Plain::Wanted {
-            self.row.plain = match head {
-                Some(head) if !head.plain => Plain::No,
-                _ => Plain::Yes,
-            };
-        }
     }
 
     /// Tells whether all slots were removed and this device neither knows whose they were nor brings anything: then it begins

@@ -228,7 +228,6 @@ impl Replica {
             counter,
             lineage: push.stored.lineage(),
             made,
-            plain: self.is_plain(),
         });
         if mutant!(SentForgotten) {
             self.row.sent.clear();

@@ -63,8 +63,6 @@ pub(crate) struct Sent {
     pub(crate) lineage: Lineage,
     /// Objects created here that nobody had seen before it, by creator and generation.
     pub(crate) made: Vec<OpId>,
-    /// Head says in it that the dataset is plain.
-    pub(crate) plain: bool,
 }
 
 /// Why a row cannot be used.
@@ -157,8 +155,6 @@ struct SentForm {
     lineage: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     made: Vec<(String, u32)>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    plain: bool,
 }
 
 impl SyncRow {
@@ -256,7 +252,6 @@ impl SentForm {
             counter: sent.counter,
             lineage: hex(sent.lineage.to_bytes()),
             made: write_ids(&sent.made),
-            plain: sent.plain,
         }
     }
 
@@ -265,7 +260,6 @@ impl SentForm {
             counter: self.counter,
             lineage: Lineage::from_bytes(unhex(&self.lineage)?),
             made: read_ids(&self.made)?,
-            plain: self.plain,
         })
     }
 }
@@ -319,7 +313,6 @@ mod tests {
             counter: 9,
             lineage: Lineage::from_bytes([8; 8]),
             made,
-            plain: true,
         }];
         row.listed = vec![OpId::new(3, Actor::derived(&[b"b"]))];
         row.deleting = row.lineage.into_iter().collect();

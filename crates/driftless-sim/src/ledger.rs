@@ -275,7 +275,9 @@ impl Ledger {
 
     /// Returns one automerge document that merged every edit and forgot none, where there is one.
     pub(crate) fn reference(&self) -> Option<Reference> {
-        let edits = self.edits.as_ref().filter(|_| !self.is_compacted)?;
+        // What was created and removed unseen, to make room, does not remove its namesake of another device.
+        let is_told = !self.is_compacted && !self.has_made_room;
+        let edits = self.edits.as_ref().filter(|_| is_told)?;
         let mut reference = Reference::new();
         reference.record(edits);
         Some(reference)

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use driftless::{Durability, IdentityId, Limits, Outcome, Report, SessionError, SyncError, Wrote};
-use driftless_document::{Edit, State};
+use driftless_document::{Edit, State, branch};
 use driftless_record::Stored;
 use driftless_store::MemoryStore;
 use driftless_wire::Record;
@@ -78,6 +78,22 @@ pub struct World {
 struct Trace {
     hasher: blake3::Hasher,
     is_printed: bool,
+    /// How often each decision of the engine was taken, in a build that counts them, up to what was printed last.
+    taken: Vec<u64>,
+}
+
+impl Trace {
+    /// Prints the decisions that were taken since.
+    fn print_decisions(&mut self) {
+        let now: Vec<u64> = branch::hits().map(|(_, hits)| hits).collect();
+        let is_new = |at: usize| self.taken.get(at).is_some_and(|before| *before < now[at]);
+        for (at, (branch, _)) in branch::hits().enumerate() {
+            if is_new(at) {
+                println!("      . {}", branch.name());
+            }
+        }
+        self.taken = now;
+    }
 }
 
 impl fmt::Debug for Trace {
@@ -181,6 +197,9 @@ impl World {
     }
 
     fn note(&mut self, what: fmt::Arguments<'_>) {
+        if self.trace.is_printed && cfg!(driftless_mutants) {
+            self.trace.print_decisions();
+        }
         let now = self.agenda.now();
         // Writing into a hash never fails.
         let written = fmt::write(&mut self.trace, format_args!("{now} {what}\n"));
@@ -393,7 +412,9 @@ impl World {
 
     /// Checks that a device does not leave what it wrote itself as it was changed on the way.
     fn check_spoilt(&self, device: usize, report: &Report) -> Checked {
-        if self.spoilt_by != Some(device) || report.outcome != Outcome::Synced {
+        // What was lost without notice stays lost until somebody lists all.
+        let is_told = self.spoilt_by == Some(device) && !self.was_unnoticed;
+        if !is_told || report.outcome != Outcome::Synced {
             return Ok(());
         }
         match self.cloud.stored(&self.limits(), self.agenda.time()) {
@@ -401,7 +422,8 @@ impl World {
             Ok(None) => Ok(()),
             Ok(Some(stored)) if !stored.needs_repair() => Ok(()),
             stored => {
-                let what = format!("device {device} leaves what it wrote changed: {stored:?}");
+                let what = stored.map(|_| "it needs repair");
+                let what = format!("device {device} leaves what it wrote changed: {what:?}");
                 Err(self.violation(Check::SyncedIsStored, what))
             }
         }

@@ -244,12 +244,17 @@ impl World {
         let (store, commits) = (disk.store().reopen(), disk.commits());
         self.replace(device, store, commits, true)?;
         self.devices[device].has_synced = false;
+        // Its app asks at each start.
+        if self.setting.plain && !self.is_retired && device == 0 {
+            self.keep_plain_records()?;
+        }
         Ok(())
     }
 
     fn rot_record(&mut self, slot: usize, place: usize) {
         let slots = self.cloud.slots(self.agenda.time());
-        if !slots.is_empty() {
+        // Where nothing can be read any more, a new device only learns that, until one that knows the data lists them all.
+        if !slots.is_empty() && !self.is_unnoticed {
             self.tally.count("records that rotted");
             self.is_whole = false;
             self.spoilt_by = None;
