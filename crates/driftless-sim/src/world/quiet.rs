@@ -86,7 +86,10 @@ impl World {
     /// A service that was taken back, or lets records rot, is noticed when what is pushed does not fit,
     /// or by a device that lists everything.
     fn list_everything(&mut self) -> Checked {
-        for device in 0..self.devices.len() {
+        // What nobody new can read is repaired by those who know it.
+        let mut order: Vec<usize> = (0..self.devices.len()).collect();
+        order.sort_by_key(|device| self.devices[*device].disk.life().is_none());
+        for device in order {
             if self.setting.marks {
                 self.mark(device)?;
             }

@@ -290,10 +290,10 @@ impl World {
         self.ledger.forget_reference();
         let key = match (self.setting.plain, key) {
             (false, key) => format!("p{key}"),
-            (true, 0) if self.setting.marks => self.ledger.next_mark(),
+            // Once they are given up, what an old client writes may be left alone.
+            (true, 0) if self.setting.marks && !self.is_retired => self.ledger.next_mark(),
             (true, key) => old_key(key),
         };
-        // Once they are given up, what an old client writes is left alone.
         let is_plain = self.setting.plain && !self.is_retired;
         let is_mark = is_plain && key.starts_with('m');
         let values = vec![(key.clone(), Some(value.to_string()))];
