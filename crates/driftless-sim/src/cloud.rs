@@ -93,8 +93,52 @@ impl Cloud {
         self.service.handle(request, &Caller::Operator, now)
     }
 
+    /// Answers a list of our dataset by a page in the order of keys, each of the moment when it is asked for: what changes
+    /// between two pages may stand in both, in neither, or by half. In which order Amazon's service pages is not known. `None` if
+    /// the request is about something else.
+    pub(crate) fn page_by_key(
+        &self,
+        request: &http::Request<Bytes>,
+        now: Timestamp,
+        page: usize,
+    ) -> Option<http::Response<Bytes>> {
+        let (uri, method) = (request.uri(), request.method().as_str());
+        let query = uri.query().unwrap_or_default();
+        let Ok(Request::ListRecords(list)) =
+            Request::from_http(method, uri.path(), query, request.body())
+        else {
+            return None;
+        };
+        if list.dataset_name != dataset() || list.identity_id != identity() {
+            return None;
+        }
+        let last = list.next_token.unwrap_or_default();
+        let mut answer = match self.list_since(list.last_sync_count, now) {
+            Ok(answer) => answer,
+            Err(error) => return Some(refusal(&error, now)),
+        };
+        answer.records.sort_by(|one, other| one.key.cmp(&other.key));
+        answer.records.retain(|record| record.key.as_str() > &*last);
+        if answer.records.len() > page {
+            answer.records.truncate(page);
+            let last = answer.records.last();
+            answer.next_token = last.map(|record| record.key.as_str().to_owned());
+        }
+        let body = Response::ListRecords(answer).to_body();
+        Some(dated(http::Response::new(body.into()), now))
+    }
+
     /// Returns all records of the dataset, and a token.
     pub(crate) fn list(&self, now: Timestamp) -> ListRecordsResponse {
+        let whole = self.list_since(None, now);
+        whole.expect("a list of everything is never refused")
+    }
+
+    fn list_since(
+        &self,
+        since: Option<SyncCount>,
+        now: Timestamp,
+    ) -> Result<ListRecordsResponse, ApiError> {
         let mut whole: Option<ListRecordsResponse> = None;
         loop {
             let next_token = whole.as_mut().and_then(|page| page.next_token.take());
@@ -102,19 +146,19 @@ impl Cloud {
                 identity_pool_id: pool(),
                 identity_id: identity(),
                 dataset_name: dataset(),
-                last_sync_count: None,
+                last_sync_count: since,
                 next_token,
                 max_results: None,
                 sync_session_token: None,
             });
-            let Ok(Response::ListRecords(mut page)) = self.ask(request, now) else {
-                unreachable!("a list of everything is never refused");
+            let Response::ListRecords(mut page) = self.ask(request, now)? else {
+                unreachable!("an answer is of the kind of its request");
             };
             if let Some(earlier) = whole {
                 page.records.splice(0..0, earlier.records);
             }
             if page.next_token.is_none() {
-                return page;
+                return Ok(page);
             }
             whole = Some(page);
         }
