@@ -18,6 +18,9 @@ use crate::plan::End;
 /// How often each device synchronizes at most until nobody has anything to say.
 pub(super) const ROUNDS: usize = 6;
 
+/// How often devices remove half of all keys at most until the rest fits.
+const ROUNDS_WITHOUT_ROOM: usize = 16;
+
 impl World {
     /// Ends all faults, lets the devices come to rest and checks what must be true then; they edit
     /// once more, and must agree once more.
@@ -65,18 +68,22 @@ impl World {
             self.list_everything()?;
             self.is_unnoticed = false;
         }
-        for _ in 0..ROUNDS {
-            let mut is_quiet = true;
+        // A round in which room is made counts for itself: each removes half of all keys.
+        let (mut rounds, mut making_room) = (0, 0);
+        while rounds < ROUNDS && making_room < ROUNDS_WITHOUT_ROOM {
+            let (mut is_quiet, mut is_full) = (true, false);
             for device in 0..self.devices.len() {
                 let report = self.call(device)?;
                 is_quiet &= report.requests == 1;
                 if let Outcome::Full(_) = report.outcome {
-                    is_quiet = false;
+                    is_full = true;
                     self.make_room(device)?;
                 }
             }
-            if is_quiet {
-                return Ok(());
+            match (is_quiet, is_full) {
+                (_, true) => making_room += 1,
+                (false, false) => rounds += 1,
+                (true, false) => return Ok(()),
             }
         }
         let what = format!("the devices still talk after {ROUNDS} syncs each");
