@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use driftless::{Dataset, PutError, RefusedEdit};
+use driftless_record::Stored;
 
 use super::{Checked, MOST_CALLS, MOST_DEVICES, World};
 use crate::check::Check;
@@ -244,6 +245,12 @@ impl World {
         let (store, commits) = (disk.store().reopen(), disk.commits());
         self.replace(device, store, commits, true)?;
         self.devices[device].has_synced = false;
+        let stored = self.cloud.stored(&self.limits(), self.agenda.time());
+        let is_sound = |stored: &Stored| !stored.needs_repair();
+        if !stored.is_ok_and(|stored| stored.as_ref().is_some_and(is_sound)) {
+            // It knows no more what stood where the slots were damaged.
+            self.may_be_unknown();
+        }
         // Its app asks at each start.
         if self.setting.plain && !self.is_retired && device == 0 {
             self.keep_plain_records()?;
