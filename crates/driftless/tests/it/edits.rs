@@ -119,7 +119,7 @@ fn bad_dataset_name_is_refused() {
 }
 
 #[test]
-fn value_over_the_limit_is_refused_with_the_sizes() {
+fn trap_40_value_over_the_limit_is_refused_with_the_sizes() {
     check(|notes| {
         let RefusedEdit::Full { wanted, size } = refused(notes.put("big", "x".repeat(1_000_000)))
         else {

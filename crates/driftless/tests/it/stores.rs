@@ -530,7 +530,7 @@ impl driftless::transport::Clock for Grenade {
 }
 
 #[tokio::test]
-async fn panic_in_a_session_breaks_the_dataset_and_nothing_else() {
+async fn trap_23_panic_in_a_session_breaks_the_dataset_and_nothing_else() {
     let (fake, store) = (Fake::new(), Arc::new(MemoryStore::new()));
     let clock = Arc::new(Grenade::default());
     let client = fake
