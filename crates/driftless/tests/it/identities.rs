@@ -22,6 +22,7 @@ use driftless_server::{
 };
 use tokio::sync::{Notify, oneshot};
 
+use crate::failures::check_text;
 use crate::fake::NoPause;
 use crate::service::POOL;
 
@@ -407,11 +408,13 @@ async fn trap_29_name_that_a_merge_has_no_room_for_is_refused() {
     let cloud = Cloud::start().await;
     let device = cloud.device();
     device.client.dataset(&"n".repeat(72)).unwrap();
-    let refused = device.client.dataset(&"n".repeat(73));
-    assert!(matches!(
-        refused,
-        Err(DatasetError::LongName { chars: 73, .. })
-    ));
+    let refused = device.client.dataset(&"n".repeat(73)).unwrap_err();
+    assert!(matches!(refused, DatasetError::LongName { chars: 73, .. }));
+    let happened = "the name has 73 characters and merges of identities have room for 72";
+    check_text(
+        &refused,
+        [happened, "no dataset was made", "choose a shorter name"],
+    );
 }
 
 /// Somebody logs in between a session's list and its push.
