@@ -13,8 +13,8 @@ use driftless::wire::{
     SyncCount, Timestamp, UpdateRecordsRequest,
 };
 use driftless::{
-    Became, Client, Dataset, DatasetError, Durability, OpenError, Owner, PushError, PutError,
-    Schedule, SyncError,
+    Became, Client, ClientBuilder, Dataset, DatasetError, Durability, OpenError, Owner, PushError,
+    PutError, Schedule, Scope, SyncError, Unsynced,
 };
 use driftless_server::{
     Config, KeyPair, MemoryStorage, Pool, PushHint, Server, Service as Core, SharedKeyLogins,
@@ -149,6 +149,10 @@ fn open(url: &str, store: &MemoryStore, who: &Arc<Who>) -> Client {
 }
 
 fn try_open(url: &str, store: &MemoryStore, who: &Arc<Who>) -> Result<Client, OpenError> {
+    builder(url, store, who).open()
+}
+
+fn builder(url: &str, store: &MemoryStore, who: &Arc<Who>) -> ClientBuilder {
     let meddling = Arc::clone(who);
     let endpoint = Endpoint::url(url, "us-east-1").unwrap();
     let identities = IdentityPool::builder(pool(), endpoint.clone())
@@ -165,7 +169,6 @@ fn try_open(url: &str, store: &MemoryStore, who: &Arc<Who>) -> Result<Client, Op
             })
         })
         .timer(Arc::new(NoPause))
-        .open()
 }
 
 impl Device {
@@ -241,6 +244,39 @@ async fn guest_whose_id_stays_keeps_everything_as_it_is() {
 }
 
 /// Ann has data, and a guest whose datasets are synced, edited since, and never synced logs in as Ann.
+/// An app that is updated in place: the old client kept the guest's id, and the new store knows nobody yet.
+#[tokio::test]
+async fn guest_of_an_old_client_goes_on_as_that_one_until_a_sign_out_or_wipe() {
+    let cloud = Cloud::start().await;
+    let old = cloud.device();
+    old.notes().put("guest", 1).unwrap();
+    old.notes().synchronize().await.unwrap();
+    let guest = old.client.identity().unwrap();
+    for wipes in [false, true] {
+        let mut device = cloud.device();
+        let reopen = |device: &Device| {
+            device.client.close().unwrap();
+            let builder = builder(&device.url, &device.store, &device.who);
+            builder.identity(guest.clone()).open().unwrap()
+        };
+        device.client = reopen(&device);
+        assert_eq!(device.client.identity(), Some(guest.clone()));
+        device.notes().synchronize().await.unwrap();
+        assert_eq!(device.keys(), ["guest"]);
+        device.restart();
+        assert_eq!(device.client.identity(), Some(guest.clone()));
+        match wipes {
+            true => device.client.wipe(Scope::Device, Unsynced::Keep).unwrap(),
+            false => device.sign_out(),
+        }
+        device.client = reopen(&device);
+        assert_eq!(device.client.identity(), None);
+        device.notes().synchronize().await.unwrap();
+        assert_ne!(device.client.identity(), Some(guest.clone()));
+        assert_eq!(device.keys(), [""; 0]);
+    }
+}
+
 #[tokio::test]
 async fn guest_that_becomes_ann_moves_with_all_datasets() {
     let cloud = Cloud::start().await;
