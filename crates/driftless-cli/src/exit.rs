@@ -309,7 +309,8 @@ mod tests {
         assert_eq!(
             failure.messages(),
             [
-                "a request to the service failed",
+                "a request to the service failed; edits are kept and wait; synchronize again once the service can be \
+                 reached at its address",
                 "cannot connect to the service",
                 "connection refused"
             ]

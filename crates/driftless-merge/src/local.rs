@@ -76,11 +76,14 @@ pub enum RefusedEdit {
     #[error(transparent)]
     Edit(#[from] EditError),
     /// The key is reserved for the records that hold the state.
-    #[error("keys that begin with {RESERVED_PREFIX} are reserved")]
+    #[error(
+        "keys that begin with {RESERVED_PREFIX} are reserved; nothing changed; choose another key"
+    )]
     ReservedKey,
     /// It does not fit: remove something first. Removals are always accepted.
     #[error(
-        "{wanted} more bytes do not fit: the dataset takes {} of {} characters, {} of {} bytes inflated",
+        "{wanted} more bytes do not fit: the dataset takes {} of {} characters, {} of {} bytes inflated; nothing changed; \
+         remove something first",
         size.live, size.refused_above, size.inflated, size.inflated_limit
     )]
     Full {

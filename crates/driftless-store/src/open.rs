@@ -117,10 +117,12 @@ pub enum OpenError {
         found: String,
     },
     /// The directory cannot be written to. Ask for the permission, or choose another.
-    #[error("the directory cannot be written to")]
+    #[error(
+        "the directory cannot be written to; what is in it was left; give the permission to write, or choose another directory"
+    )]
     NotWritable(#[source] Cause),
     /// The disk is full. Make room and try again.
-    #[error("the disk is full")]
+    #[error("the disk is full; what the store has is kept; make room and open it again")]
     Full(#[source] Cause),
     /// The files are not as they were written. Move the directory away and open an empty one: what was synced comes back
     /// from the server.

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_stands() {
+    fn trap_22_refusal_stands() {
         let list = Operation::ListRecords;
         check(list, api(ErrorCode::InvalidParameter), Step::GiveUp);
         check(list, api(ErrorCode::LimitExceeded), Step::GiveUp);

@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn type_is_found_in_every_place_it_has_been_seen_in() {
+    fn trap_21_type_is_found_in_every_place_it_has_been_seen_in() {
         let conflict = &ErrorCode::ResourceConflict;
         check(
             409,
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_of_message_are_read() {
+    fn trap_21_both_spellings_of_message_are_read() {
         for body in [r#"{"message":"why"}"#, r#"{"Message":"why"}"#] {
             assert_eq!(
                 ApiError::from_http(400, None, body.as_bytes()).message,

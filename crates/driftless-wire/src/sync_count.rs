@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn count_needs_more_than_32_bits() {
+    fn trap_5_count_needs_more_than_32_bits() {
         let count: SyncCount = serde_json::from_str("4294967296").unwrap();
         assert_eq!(count.next().get(), 4_294_967_297);
     }

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_was_seen_is_read() {
+    fn trap_36_every_form_that_was_seen_is_read() {
         check("1.412974057151E9", 1_412_974_057_151);
         check("1704164645", 1_704_164_645_000);
         check("1704164645.678", 1_704_164_645_678);
@@ -65,12 +65,12 @@ mod tests {
     }
 
     #[test]
-    fn fraction_is_rounded_and_not_cut_off() {
+    fn trap_35_fraction_is_rounded_and_not_cut_off() {
         check("1424801824.343", 1_424_801_824_343);
     }
 
     #[test]
-    fn milliseconds_written_as_seconds_are_a_far_date() {
+    fn trap_35_milliseconds_written_as_seconds_are_a_far_date() {
         check("1424801824343", 1_424_801_824_343_000);
         check("1e300", i64::MAX);
     }

@@ -102,6 +102,11 @@ impl ClientBuilder {
 
     /// Names the identity whose data these are. Data are kept per identity; without one they belong
     /// to whoever uses the device, and cannot be synchronized; the first identity that the store is opened with adopts them.
+    ///
+    /// Together with an [`identity_pool`](Self::identity_pool) it is who the device was before it had this store, in an app
+    /// that is updated in place: the guest that an old client of Cognito Sync was goes on as that one, and
+    /// `Client::import_local_store` takes that one's rows. It counts only in a store that never knew who the device is; in one
+    /// that does, or whose person has signed out, it is passed over.
     pub fn identity(self, identity: IdentityId) -> Self {
         Self {
             owner: Owner::Identity(identity),
@@ -109,8 +114,7 @@ impl ClientBuilder {
         }
     }
 
-    /// Asks an identity pool whose data these are, in place of [`identity`](Self::identity): a guest's, or those of whoever
-    /// has logged in. `transport` makes the way to the service, signed with the pool's credentials.
+    /// Asks an identity pool whose data these are: a guest's, or those of whoever has logged in. `transport` makes the way to the service, signed with the pool's credentials.
     ///
     /// The identity is kept in the store, so that a guest stays the same one. Before the first one is known, data can be
     /// edited offline; it adopts them. A guest that logs in keeps the data: if the service merges the guest into an
@@ -249,7 +253,8 @@ impl ClientBuilder {
         let (owner, identities, transport) = match self.identities {
             None => (self.owner, None, self.transport),
             Some((builder, make_transport)) => {
-                let owner = device.owner().map_err(OpenError::Identity)?;
+                let before = identity_of(self.owner);
+                let owner = device.owner(before).map_err(OpenError::Identity)?;
                 let pool = Arc::new(builder.cache(device.clone()).build());
                 let transport = make_transport(Arc::clone(&pool));
                 (owner, Some(Identities::new(pool)), Some(transport))

@@ -1,4 +1,6 @@
 //! What can go wrong, per operation, with what to do about it.
+//!
+//! A text has up to three parts: what happened, what is still safe, what to do now. The cause is in `source`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use driftless_merge::{RefusedEdit, ReplicaError, SessionError};
 use driftless_store::{CommitError, RecoverError};
 use driftless_transport::{BoxError, CredentialsError, ExchangeError, Retry};
 use driftless_wire::{ErrorCode, IdError};
+
+use crate::remedy;
 
 /// Why a client could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +72,10 @@ pub enum DatasetError {
     SetAside(#[source] CommitError),
     /// A merge of identities would need a longer name than there are: choose a shorter one, or see
     /// [`accept_long_names`](crate::ClientBuilder::accept_long_names).
-    #[error("the name has {chars} characters; merges of identities have room for {longest}")]
+    #[error(
+        "the name has {chars} characters and merges of identities have room for {longest}; no dataset was made; choose a \
+         shorter name, or accept long ones"
+    )]
     LongName {
         /// How many characters the name has.
         chars: usize,
@@ -126,10 +133,13 @@ pub enum PutError {
     Refused(#[from] RefusedEdit),
     /// The store could not keep the edit. Whether it is there is unknown, and the dataset takes no
     /// more edits: close the client and open it again.
-    #[error("the store could not keep the edit")]
+    #[error("the store could not keep the edit; those before it are kept; {}", remedy::of_commit(.0))]
     Store(#[source] Arc<CommitError>),
     /// An earlier edit could not be kept: close the client and open it again.
-    #[error("the dataset takes no more edits since one could not be kept")]
+    #[error(
+        "the dataset takes no more edits since one could not be kept; those before it are kept; close the client and open it \
+         again"
+    )]
     Broken,
     /// The client was closed, or the dataset was set aside and this is a handle from before.
     #[error("the dataset is closed")]
@@ -221,23 +231,26 @@ pub enum SyncError {
     #[error("the client has no identity")]
     NoIdentity,
     /// Who this device is cannot be asked now, or the login is refused.
-    #[error("the identity is not known")]
+    #[error("the identity is not known; edits are kept and wait; {}", remedy::of_credentials(.0))]
     Identity(#[source] Arc<CredentialsError>),
     /// The client shows the data of another identity by now, perhaps since this session began, and this is a handle from
     /// before. Its edits stay unsynced until that identity is back.
     #[error("the dataset belongs to another identity")]
     OtherIdentity,
     /// A request failed for good; [`ExchangeError::retry`] tells whether to try later.
-    #[error("a request to the service failed")]
+    #[error("a request to the service failed; edits are kept and wait; {}", remedy::of_request(.0))]
     Request(#[source] Arc<ExchangeError>),
     /// The session failed for what the service holds or answered.
     #[error(transparent)]
     Session(Arc<SessionError>),
     /// The store could not keep what was joined: close the client and open it again.
-    #[error("the store could not keep what was joined")]
+    #[error("the store could not keep what was joined; edits before are kept; {}", remedy::of_commit(.0))]
     Store(#[source] Arc<CommitError>),
     /// An earlier edit could not be kept: close the client and open it again.
-    #[error("the dataset takes no more edits since one could not be kept")]
+    #[error(
+        "the dataset takes no more edits since one could not be kept; those before it are kept; close the client and open it \
+         again"
+    )]
     Broken,
     /// The client was closed, perhaps while the session ran, or the dataset was set aside.
     #[error("the dataset is closed")]

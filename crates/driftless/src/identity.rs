@@ -329,9 +329,19 @@ impl DeviceRow {
         self.lock().made
     }
 
-    /// Returns the owner whose data are shown first: the identity that the device had when it stopped.
-    pub(crate) fn owner(&self) -> Result<Owner, BoxError> {
+    /// Returns the owner whose data are shown first: the identity that the device had when it stopped, and in a store that never
+    /// knew one, who it was before it had this store.
+    pub(crate) fn owner(&self, before: Option<IdentityId>) -> Result<Owner, BoxError> {
+        let lock = self.lock();
+        if before.is_some() && self.store.setting(IDENTITY_SETTING)?.is_none() {
+            let identity = before;
+            self.write(Row {
+                identity,
+                ..Row::default()
+            })?;
+        }
         let row = self.read()?;
+        drop(lock);
         Ok(row.identity.map_or(Owner::Local, Owner::Identity))
     }
 
@@ -368,11 +378,11 @@ impl DeviceRow {
         Ok(())
     }
 
-    /// Forgets all, even what cannot be read.
+    /// Forgets all, even what cannot be read. That somebody was known once stays, so that who the device was before it had this
+    /// store does not count again.
     pub(crate) fn wipe(&self) -> Result<(), CommitError> {
         let mut lock = self.lock();
-        self.store
-            .set_setting(IDENTITY_SETTING, None, Durability::Disk)?;
+        self.write(Row::default())?;
         lock.made += 1;
         Ok(())
     }

@@ -115,7 +115,7 @@
 //! | `workers.rs` | the threads that wait for the disk |
 //! | `identity.rs`, `wipe.rs` | whose data are shown, and what becomes of them when that changes; removing data |
 //! | `changes.rs` | what consumers hear |
-//! | `error.rs`, `report.rs` | what operations return |
+//! | `error.rs`, `remedy.rs`, `report.rs` | what operations return |
 //!
 //! What is merged and pushed is decided in `driftless-merge`, which does no IO; the bytes on disk
 //! are those of [`store`], the ones at the service those of `driftless-record`.
@@ -150,6 +150,7 @@ mod local_store;
 mod policy;
 mod push;
 mod recorder;
+mod remedy;
 mod report;
 mod seeds;
 mod shared;

@@ -160,6 +160,18 @@ fn times_are_kept_in_ms_for_the_puts_of_people() {
 }
 
 #[test]
+fn trap_34_no_clock_decides_who_wins() {
+    const YEAR: i64 = 365 * 86_400_000;
+    for (one_at, two_at) in [(0, YEAR), (YEAR, 0), (YEAR, YEAR), (-YEAR, YEAR)] {
+        let (mut one, mut two) = pair(|_| ());
+        let _edit = one.put("title", "one".into(), one_at).unwrap();
+        let _edit = two.put("title", "two".into(), two_at).unwrap();
+        meet(&mut one, &mut two);
+        assert_eq!(one.get("title"), Some("two".into()));
+    }
+}
+
+#[test]
 fn smaller_of_two_times_stands() {
     let mut one = device(1);
     let edit = one.put("title", "x".into(), 500).unwrap();

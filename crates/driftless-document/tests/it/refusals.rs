@@ -18,7 +18,7 @@ fn check<T: std::fmt::Debug + PartialEq>(
 }
 
 #[test]
-fn key_of_no_bytes_or_too_many_or_of_the_library_is_refused() {
+fn trap_41_key_of_no_bytes_or_too_many_or_of_the_library_is_refused() {
     let mut one = device(1);
     let long = "é".repeat(64) + "x";
     for key in ["", &long, "\0driftless"] {

@@ -26,7 +26,19 @@ fn check(world: &mut World, keys: &[&str]) {
 }
 
 #[test]
-fn deletion_elsewhere_takes_what_was_synced_and_leaves_what_was_not() {
+fn trap_24_dataset_that_never_was_is_new_and_not_deleted() {
+    let mut world = World::new(2);
+    world.put(1, "mine", 1);
+    for device in 0..2 {
+        world.sync(device);
+        let summary = world.summary(device);
+        assert!(!summary.began_anew && !summary.deleted);
+    }
+    check(&mut world, &["mine"]);
+}
+
+#[test]
+fn trap_26_deletion_elsewhere_takes_what_was_synced_and_leaves_what_was_not() {
     let mut world = two();
     world.put(1, "mine", 2);
     world.increment(1, "count", 3);
@@ -97,7 +109,7 @@ fn unsynced_value_survives_although_a_deleted_one_had_won_over_it() {
 }
 
 #[test]
-fn dataset_made_again_is_taken_over_by_a_device_that_was_away() {
+fn trap_25_dataset_made_again_is_taken_over_by_a_device_that_was_away() {
     let mut world = two();
     world.put(1, "mine", 2);
     world.remove(1, "shared");
@@ -183,7 +195,7 @@ fn deletion_means_a_first_push_too_of_which_nobody_heard() {
 }
 
 #[test]
-fn emptied_server_is_a_deletion() {
+fn trap_4_emptied_server_is_listed_anew_and_taken_for_a_deletion() {
     let mut world = two();
     world.put(1, "mine", 2);
     world.replace_server(0);

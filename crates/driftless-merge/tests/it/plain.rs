@@ -54,6 +54,20 @@ fn records_of_old_clients_become_keys_and_stay_records() {
 }
 
 #[test]
+fn trap_14_removed_record_is_put_again_under_the_count_of_its_tombstone() {
+    let mut world = two();
+    world.remove(0, "number");
+    assert_eq!(world.sync(0), 2);
+    world.put(0, "number", 9);
+    assert_eq!(world.sync(0), 2);
+    assert_eq!(world.summary(0).conflicts, 0);
+    check(
+        &mut world,
+        &[("count", "5"), ("number", "9"), ("text", "begin end")],
+    );
+}
+
+#[test]
 fn two_devices_that_find_them_at_once_import_them_once() {
     let mut world = World::new(2);
     world.put_plain("name", "Ada");

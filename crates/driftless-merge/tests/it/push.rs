@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use driftless_document::Value;
 use driftless_merge::{Failure, Input, Operation, Output, RefusedEdit, SessionError};
 use driftless_record::Limits;
-use driftless_wire::{ListRecordsResponse, Record, SyncCount};
+use driftless_wire::{ListRecordsResponse, Record, RecordPatch, SyncCount, UpdateRecordsResponse};
 
 use crate::world::{Fault, World};
 
@@ -45,7 +45,7 @@ fn what_looks_the_same_everywhere_is_not_unsynced() {
 }
 
 #[test]
-fn edit_made_between_list_and_push_waits_for_the_next_session() {
+fn trap_9_edit_made_between_list_and_push_waits_for_the_next_session() {
     let mut world = World::new(2);
     world.put(0, "a", 1);
     world.begin(0);
@@ -54,12 +54,13 @@ fn edit_made_between_list_and_push_waits_for_the_next_session() {
     world.finish(0);
     assert!(world.devices[0].replica.has_unsynced());
     assert!(world.stored_state().unwrap().get("b").is_none());
+    assert_eq!(world.sync(0), 2, "it does not conflict with its own push");
     world.settle();
     assert_eq!(world.state(1).get("b"), Some(Value::from(2)));
 }
 
 #[test]
-fn push_that_had_landed_is_not_sent_again() {
+fn trap_19_push_that_had_landed_is_not_sent_again() {
     let mut world = World::new(2);
     world.increment(0, "count", 1);
     world.begin(0);
@@ -99,7 +100,7 @@ fn push_that_had_landed_before_a_crash_is_known_again() {
 }
 
 #[test]
-fn eight_lost_races_end_a_session() {
+fn trap_20_eight_lost_races_end_a_session() {
     let mut world = World::new(2);
     world.put(0, "a", 0);
     world.begin(0);
@@ -119,7 +120,7 @@ fn eight_lost_races_end_a_session() {
 }
 
 #[test]
-fn second_conflict_lists_everything() {
+fn trap_1_second_conflict_lists_everything() {
     let mut world = World::new(2);
     world.put(0, "first", 0);
     world.sync(0);
@@ -167,7 +168,7 @@ fn unknown_outcomes_do_not_pile_up() {
 }
 
 #[test]
-fn count_does_not_pass_over_a_write_between_list_and_push() {
+fn trap_2_count_does_not_pass_over_a_write_between_list_and_push() {
     let mut world = World::new(2);
     world.put(0, "a", 1);
     world.begin(0);
@@ -194,8 +195,101 @@ fn count_does_not_pass_over_a_write_between_list_and_push() {
     world.settle();
 }
 
+/// An update that changes nothing does not raise the count of a dataset.
 #[test]
-fn pages_are_one_list() {
+fn trap_3_push_that_raised_no_count_does_not_advance_it() {
+    let mut world = World::new(1);
+    world.put(0, "a", 1);
+    world.sync(0);
+    world.put(0, "a", 2);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    let Some(Output::Update(update)) = world.devices[0].pending.take() else {
+        unreachable!()
+    };
+    // As sent, under the count that stood there before.
+    let as_sent = |patch: &RecordPatch| Record {
+        value: patch.value.clone(),
+        ..record(patch.key.as_str(), "")
+    };
+    let records = update.record_patches.iter().map(as_sent).collect();
+    let answer = Input::Updated(Ok(UpdateRecordsResponse { records }));
+    world.input(0, answer, usize::MAX);
+    world.begin(0);
+    let Some(Output::List(list)) = &world.devices[0].pending else {
+        unreachable!()
+    };
+    assert_eq!(list.last_sync_count, Some(SyncCount::from(1)));
+}
+
+#[test]
+fn trap_11_first_session_lists_before_it_writes() {
+    let mut world = World::new(2);
+    world.put(0, "title", "first");
+    world.keep_plain(0);
+    world.sync(0);
+    // Of its head, its log and its plain record this device knows no count.
+    world.put(1, "title", "second");
+    assert_eq!(world.sync(1), 2);
+    assert_eq!(world.summary(1).conflicts, 0);
+    world.settle();
+}
+
+#[test]
+fn trap_18_each_push_has_the_token_of_a_list_of_its_own() {
+    let mut world = World::new(2);
+    world.put(0, "a", 0);
+    world.begin(0);
+    let mut tokens = Vec::new();
+    while world.devices[0].outcome.is_none() {
+        if let Some(Output::Update(update)) = &world.devices[0].pending {
+            assert!(!tokens.contains(&update.sync_session_token));
+            tokens.push(update.sync_session_token.clone());
+            if tokens.len() < 4 {
+                world.put(1, "b", tokens.len() as i64);
+                world.sync(1);
+            }
+        }
+        world.answer(0, Fault::Nothing);
+    }
+    assert_eq!(tokens.len(), 4);
+    world.settle();
+}
+
+#[test]
+fn trap_38_devices_that_hold_the_same_have_nothing_to_push_at_each_other() {
+    let mut world = World::new(2);
+    for device in 0..2 {
+        world.put(device, "title", device as i64);
+        world.increment(device, "count", 1);
+        world.write(device, "text", "both");
+    }
+    assert_eq!((world.sync(0), world.sync(1)), (2, 2));
+    for device in [0, 1, 0, 1] {
+        assert_eq!(world.sync(device), 1);
+    }
+    world.settle();
+}
+
+#[test]
+fn trap_39_push_that_lacks_what_came_is_refused_and_the_next_contains_it() {
+    let mut world = World::new(2);
+    world.put(0, "a", 0);
+    world.settle();
+    world.put(1, "mine", 1);
+    world.begin(1);
+    world.answer(1, Fault::Nothing);
+    world.put(0, "theirs", 2);
+    world.sync(0);
+    assert_eq!(world.finish(1), 4, "list, push, list, push");
+    assert_eq!(world.summary(1).conflicts, 1);
+    let stored = world.stored_state().unwrap();
+    assert_eq!(stored.keys().collect::<Vec<_>>(), ["a", "mine", "theirs"]);
+    world.settle();
+}
+
+#[test]
+fn trap_6_pages_are_one_list() {
     let mut world = World::new(2);
     world.page = Some(1);
     for number in 0..4 {
@@ -306,7 +400,7 @@ fn spoilt_frames_are_repaired() {
 }
 
 #[test]
-fn value_that_a_lambda_changed_is_not_believed() {
+fn trap_17_value_that_a_lambda_changed_is_not_believed() {
     let mut world = World::new(2);
     world.put(0, "a", 1);
     world.begin(0);
@@ -341,14 +435,12 @@ fn answer_with_two_values_of_one_record_is_not_believed() {
     let Some(Output::Update(update)) = world.devices[0].pending.take() else {
         unreachable!()
     };
-    let shown = |patch: &driftless_wire::RecordPatch| {
-        record(patch.key.as_str(), patch.value.as_ref().unwrap())
-    };
+    let shown = |patch: &RecordPatch| record(patch.key.as_str(), patch.value.as_ref().unwrap());
     let mut records: Vec<Record> = update.record_patches.iter().map(shown).collect();
     records.push(record("_driftless.head", "another"));
     world.input(
         0,
-        Input::Updated(Ok(driftless_wire::UpdateRecordsResponse { records })),
+        Input::Updated(Ok(UpdateRecordsResponse { records })),
         usize::MAX,
     );
     assert!(matches!(world.devices[0].pending, Some(Output::List(_))));

@@ -1,6 +1,7 @@
 //! What a start finds again, and that the saved document of a snapshot is never laid onto another state.
 
 use driftless_document::Value;
+use driftless_merge::Output;
 
 use crate::world::{Fault, World};
 
@@ -27,6 +28,25 @@ fn edit_after_a_list_that_was_made_twice_survives_a_restart() {
     world.restart(0);
     assert_eq!(world.state(0).get("a"), Some(Value::from(1)));
     world.settle();
+}
+
+#[test]
+fn trap_7_count_is_kept_by_the_commit_that_keeps_what_was_listed() {
+    for commits in [0, 1] {
+        let mut world = World::new(2);
+        world.put(0, "a", 1);
+        world.sync(0);
+        world.begin(1);
+        world.answer_and_crash(1, Fault::Nothing, commits);
+        let is_kept = world.state(1).get("a").is_some();
+        assert_eq!(is_kept, commits == 1);
+        world.begin(1);
+        let Some(Output::List(list)) = &world.devices[1].pending else {
+            unreachable!()
+        };
+        assert_eq!(list.last_sync_count.is_some(), is_kept);
+        world.settle();
+    }
 }
 
 #[test]

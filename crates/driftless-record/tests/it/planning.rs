@@ -59,7 +59,7 @@ fn two_thousand_pushes_with_room_are_mostly_logs() {
 }
 
 #[test]
-fn pushes_keep_to_limits_that_press() {
+fn trap_44_pushes_keep_to_limits_that_press() {
     // A base of 40 values of up to 200 characters takes some 6,300 characters.
     for limit in [20_000, 12_000, 9_500] {
         let limits = Limits::default().with_dataset_bytes(limit).with_records(84);
@@ -69,7 +69,7 @@ fn pushes_keep_to_limits_that_press() {
 }
 
 #[test]
-fn few_records_are_enough() {
+fn trap_15_few_records_are_enough() {
     let limits = Limits::default().with_records(6);
     check_edits(100, 60, &limits);
 }

@@ -63,7 +63,7 @@ fn push_edits(
 /// Whatever of a push is there, what was stored before can be read, nothing is read that was never written, and the next
 /// push makes it whole.
 #[test]
-fn a_torn_push_loses_nothing() {
+fn trap_42_and_43_a_torn_push_loses_nothing() {
     let limits = Limits::default();
     let (mut torn, mut wrote) = (0, std::collections::BTreeSet::new());
     for seed in 0..2 {

@@ -38,7 +38,7 @@ fn first_push_makes_count_one_and_each_push_adds_one() {
 }
 
 #[test]
-fn list_since_a_count_leaves_that_count_out() {
+fn trap_5_list_since_a_count_leaves_that_count_out() {
     let world = World::new();
     world.push("d", vec![put("a", "1", 0)]).unwrap();
     world.push("d", vec![put("b", "1", 0)]).unwrap();
@@ -179,7 +179,7 @@ fn removed_record_is_listed_without_a_value_under_a_new_count() {
 }
 
 #[test]
-fn removed_key_comes_back_from_its_own_count_and_not_from_zero() {
+fn trap_14_removed_key_comes_back_from_its_own_count_and_not_from_zero() {
     let world = World::new();
     world.push("d", vec![put("a", "1", 0)]).unwrap();
     world.push("d", vec![remove("a", 1)]).unwrap();
@@ -252,7 +252,7 @@ fn record_tells_who_changed_it_and_when() {
 // Session tokens.
 
 #[test]
-fn token_is_good_for_one_push() {
+fn trap_18_token_is_good_for_one_push() {
     let world = World::new();
     let token = world.token("d");
     world
@@ -317,7 +317,7 @@ fn token_outlives_the_service_that_gave_it() {
 // The life of a dataset.
 
 #[test]
-fn dataset_that_never_was_is_listed_as_missing() {
+fn trap_24_dataset_that_never_was_is_listed_as_missing() {
     let listed = World::new().list("d", 0);
     assert!(!listed.dataset_exists && !listed.dataset_deleted_after_requested_sync_count);
     assert_eq!(
@@ -396,7 +396,7 @@ fn deleted_dataset_is_gone_and_says_so_to_who_knew_it() {
 }
 
 #[test]
-fn dataset_that_lives_again_shows_everything_to_who_knew_the_old_one() {
+fn trap_25_dataset_that_lives_again_shows_everything_to_who_knew_the_old_one() {
     let world = World::new();
     world
         .push("d", vec![put("a", "1", 0), put("b", "1", 0)])
@@ -511,7 +511,7 @@ fn push_over_a_limit_is_refused_whole() {
 }
 
 #[test]
-fn tombstone_keeps_its_room() {
+fn trap_15_tombstone_keeps_its_room() {
     let world = limited(1, 10, 1);
     world.push("d", vec![put("a", "", 0)]).unwrap();
     world.push("d", vec![remove("a", 1)]).unwrap();

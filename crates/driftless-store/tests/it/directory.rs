@@ -87,25 +87,3 @@ fn a_start_that_died_half_way_is_taken_up_again() {
     assert_eq!(dump(&open(home.path()).0), dump(&after(1)));
     assert!(!at("discarded").exists());
 }
-
-#[cfg(unix)]
-#[test]
-fn a_directory_without_write_permission_is_a_typed_error() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let home = tempfile::tempdir().unwrap();
-    let set_mode =
-        |mode| fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
-    set_mode(0o500);
-    let is_superuser = fs::write(home.path().join("probe"), "").is_ok();
-    let result = DiskStore::open(home.path());
-    set_mode(0o700);
-    if is_superuser {
-        eprintln!("skipped: permissions do not bind the superuser");
-        return;
-    }
-    assert!(
-        matches!(result, Err(OpenError::NotWritable(_))),
-        "{result:?}"
-    );
-}

@@ -11,6 +11,8 @@ mod child;
 mod full;
 #[cfg(unix)]
 mod kills;
+#[cfg(unix)]
+mod read_only;
 #[path = "../it/samples.rs"]
 mod samples;
 #[path = "../it/soak.rs"]

@@ -134,7 +134,8 @@ async fn catalog_belongs_to_one_identity_and_damage_of_it_is_none() {
         assert_eq!(client.catalog().unwrap().refreshed, None);
     }
     let client = Client::with_store(Arc::new(MemoryStore::new()) as Arc<dyn Store>);
-    let client = client.pool(POOL.parse().unwrap()).open().unwrap();
+    let client = client.pool(POOL.parse().unwrap()).transport(fake);
+    let client = client.open().unwrap();
     assert_eq!(places(&client.catalog().unwrap()), []);
     let refused = client.refresh().await;
     assert!(matches!(

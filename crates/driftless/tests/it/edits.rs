@@ -8,6 +8,7 @@ use driftless::{
 };
 use driftless_store::MemoryStore;
 
+use crate::failures::check_text;
 use crate::fake::Fake;
 
 fn assert_handle<T: Clone + Send + Sync + 'static>() {}
@@ -65,6 +66,9 @@ fn bad_key_is_refused() {
         for key in ["_driftless.", "_driftless.head", "_driftless.log.0"] {
             assert_eq!(refused(notes.put(key, 1)), RefusedEdit::ReservedKey);
             assert_eq!(refused(notes.remove(key)), RefusedEdit::ReservedKey);
+            let happened = "keys that begin with _driftless. are reserved";
+            let told = [happened, "nothing changed", "choose another key"];
+            check_text(&notes.put(key, 1).unwrap_err(), told);
         }
     });
     let notes = Fake::new().device().dataset("notes").unwrap();
@@ -119,10 +123,16 @@ fn bad_dataset_name_is_refused() {
 }
 
 #[test]
-fn value_over_the_limit_is_refused_with_the_sizes() {
+fn trap_40_value_over_the_limit_is_refused_with_the_sizes() {
     check(|notes| {
-        let RefusedEdit::Full { wanted, size } = refused(notes.put("big", "x".repeat(1_000_000)))
-        else {
+        let error = notes.put("big", "x".repeat(1_000_000)).unwrap_err();
+        let told = [
+            "of 850000 characters",
+            "nothing changed",
+            "remove something first",
+        ];
+        check_text(&error, told);
+        let RefusedEdit::Full { wanted, size } = refused(Err::<(), _>(error)) else {
             panic!("not full")
         };
         assert!(wanted > 1_000_000 && size.live < 1_000 && size.refused_above == 850_000);

@@ -1,6 +1,7 @@
-//! What goes wrong between a device and its service, case by case: each ends in one typed error that tells whether to try
-//! again, keeps the edits, and is over once its cause is.
+//! What goes wrong between a device, its disk and its service, case by case: each ends in one typed error that tells whether to
+//! try again, says what happened, what is safe and what to do, keeps the edits, and is over once its cause is.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -52,13 +53,27 @@ impl Clock for WrongBy {
     }
 }
 
+/// Checks the text of an error, with those of its causes: what happened, what is safe, what to do.
+pub(crate) fn check_text(error: &dyn Error, [happened, safe, to_do]: [&str; 3]) {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    for part in [happened, safe, to_do] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+}
+
 /// Fails at an address, and checks that the edit is there, waits, and goes through once the service is another one.
-async fn failed(url: &str) -> Arc<ExchangeError> {
+async fn failed(url: &str, happened: &str, to_do: &str) -> Arc<ExchangeError> {
     let store = Arc::new(MemoryStore::new());
     let notes = notes_at(&store, url, 0);
-    let error = match notes.synchronize().await {
-        Err(SyncError::Request(error)) => error,
-        other => panic!("{other:?}"),
+    let failed = notes.synchronize().await.unwrap_err();
+    check_text(&failed, [happened, "edits are kept and wait", to_do]);
+    let SyncError::Request(error) = failed else {
+        panic!("{failed:?}")
     };
     assert!(notes.has_unsynced());
     drop(notes);
@@ -94,18 +109,33 @@ async fn refusing(status: &'static str, code: &'static str) -> (String, Arc<Atom
     (url, asked)
 }
 
-async fn check_refusal(status: &'static str, code: ErrorCode, retry: Retry) -> usize {
-    let (url, asked) = refusing(status, Box::leak(code.name().to_owned().into_boxed_str())).await;
-    let error = failed(&url).await;
+async fn check_refusal(status: &'static str, code: ErrorCode, retry: Retry, to_do: &str) -> usize {
+    let name: &'static str = Box::leak(code.name().to_owned().into_boxed_str());
+    let (url, asked) = refusing(status, name).await;
+    let error = failed(&url, name, to_do).await;
     assert_eq!(error.api().unwrap().code, code);
     assert_eq!(error.retry(), retry);
     asked.load(Ordering::SeqCst)
 }
 
+/// What to do where there is no connection.
+const REACHED: &str = "once the service can be reached";
+
 #[tokio::test]
 async fn name_that_nobody_knows_is_no_connection() {
     // No resolver is asked: a label of a name has at most 63 characters.
-    let error = failed(&format!("http://{}.example", "a".repeat(64))).await;
+    let url = format!("http://{}.example", "a".repeat(64));
+    let error = failed(&url, "cannot connect to the service", REACHED).await;
+    assert!(matches!(*error, ExchangeError::Connect(_)), "{error:?}");
+    assert_eq!(error.retry(), Retry::Later);
+}
+
+#[tokio::test]
+async fn device_without_a_network_waits_for_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = failed(&url, "cannot connect to the service", REACHED).await;
     assert!(matches!(*error, ExchangeError::Connect(_)), "{error:?}");
     assert_eq!(error.retry(), Retry::Later);
 }
@@ -113,19 +143,26 @@ async fn name_that_nobody_knows_is_no_connection() {
 #[tokio::test]
 async fn service_that_speaks_no_tls_is_no_connection() {
     let (url, _) = refusing("400 Bad Request", "NoTls").await;
-    let error = failed(&url.replace("http:", "https:")).await;
+    let url = url.replace("http:", "https:");
+    let error = failed(&url, "cannot connect to the service", REACHED).await;
     assert!(matches!(*error, ExchangeError::Connect(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn expired_token_and_wrong_region_are_told_and_not_tried_again_and_again() {
     let never = Retry::Never;
-    for code in [
-        ErrorCode::ExpiredToken,
-        ErrorCode::InvalidSignature,
-        ErrorCode::NotAuthorized,
+    for (code, to_do) in [
+        (ErrorCode::ExpiredToken, "renew the credentials"),
+        (
+            ErrorCode::InvalidSignature,
+            "check the secret key, the region and the clock",
+        ),
+        (
+            ErrorCode::NotAuthorized,
+            "check what the credentials may do",
+        ),
     ] {
-        let asked = check_refusal("403 Forbidden", code, never).await;
+        let asked = check_refusal("403 Forbidden", code, never, to_do).await;
         // At most once more, with other credentials or a clock that was set right.
         assert!(asked <= 2, "asked {asked} times");
     }
@@ -134,7 +171,8 @@ async fn expired_token_and_wrong_region_are_told_and_not_tried_again_and_again()
 #[tokio::test]
 async fn trap_22_storm_of_429_is_given_up_for_now() {
     let code = ErrorCode::TooManyRequests;
-    let asked = check_refusal("429 Too Many Requests", code, Retry::Later).await;
+    let to_do = "synchronize again later";
+    let asked = check_refusal("429 Too Many Requests", code, Retry::Later, to_do).await;
     assert!((2..=10).contains(&asked), "asked {asked} times");
 }
 
@@ -159,7 +197,7 @@ async fn dataset_beyond_the_quota_waits_until_another_one_goes() {
     let push = async |name: &str| {
         let dataset = client.dataset(name).unwrap();
         dataset.put("key", name).unwrap();
-        dataset.synchronize().await.map(drop)
+        dataset.synchronize().await
     };
     for number in 0..DATASETS_PER_IDENTITY {
         push(&format!("dataset-{number}")).await.unwrap();
@@ -169,8 +207,11 @@ async fn dataset_beyond_the_quota_waits_until_another_one_goes() {
         catalog.taken(),
         (DATASETS_PER_IDENTITY, DATASETS_PER_IDENTITY)
     );
-    let Err(SyncError::Request(error)) = push("one-more").await else {
-        panic!("there is no place for it")
+    let failed = push("one-more").await.unwrap_err();
+    let to_do = "delete a dataset that is not needed";
+    check_text(&failed, ["LimitExceeded", "edits are kept and wait", to_do]);
+    let SyncError::Request(error) = failed else {
+        panic!("{failed:?}")
     };
     assert_eq!(error.api().unwrap().code, ErrorCode::LimitExceeded);
     assert_eq!(error.retry(), Retry::Never);
@@ -195,4 +236,28 @@ fn place_that_cannot_hold_a_store_is_told_and_left() {
         assert!(matches!(opened, Err(OpenError::Store(_))), "{opened:?}");
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"not a store");
+}
+
+/// No permission of a file binds the superuser, but sysfs takes no directory from anybody.
+#[cfg(target_os = "linux")]
+#[test]
+fn place_that_takes_no_writes_is_told() {
+    let opened = Client::builder("/sys/driftless").pool(POOL.parse().unwrap());
+    let error = opened.open().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Store(driftless_store::OpenError::NotWritable(_))
+        ),
+        "{error:?}"
+    );
+    let happened = "the directory cannot be written to";
+    check_text(
+        &error,
+        [
+            happened,
+            "what is in it was left",
+            "choose another directory",
+        ],
+    );
 }

@@ -13,8 +13,8 @@ use driftless::wire::{
     SyncCount, Timestamp, UpdateRecordsRequest,
 };
 use driftless::{
-    Became, Client, Dataset, DatasetError, Durability, OpenError, Owner, PushError, PutError,
-    Schedule, SyncError,
+    Became, Client, ClientBuilder, Dataset, DatasetError, Durability, OpenError, Owner, PushError,
+    PutError, Schedule, Scope, SyncError, Unsynced,
 };
 use driftless_server::{
     Config, KeyPair, MemoryStorage, Pool, PushHint, Server, Service as Core, SharedKeyLogins,
@@ -22,6 +22,7 @@ use driftless_server::{
 };
 use tokio::sync::{Notify, oneshot};
 
+use crate::failures::check_text;
 use crate::fake::NoPause;
 use crate::service::POOL;
 
@@ -148,6 +149,10 @@ fn open(url: &str, store: &MemoryStore, who: &Arc<Who>) -> Client {
 }
 
 fn try_open(url: &str, store: &MemoryStore, who: &Arc<Who>) -> Result<Client, OpenError> {
+    builder(url, store, who).open()
+}
+
+fn builder(url: &str, store: &MemoryStore, who: &Arc<Who>) -> ClientBuilder {
     let meddling = Arc::clone(who);
     let endpoint = Endpoint::url(url, "us-east-1").unwrap();
     let identities = IdentityPool::builder(pool(), endpoint.clone())
@@ -164,7 +169,6 @@ fn try_open(url: &str, store: &MemoryStore, who: &Arc<Who>) -> Result<Client, Op
             })
         })
         .timer(Arc::new(NoPause))
-        .open()
 }
 
 impl Device {
@@ -240,6 +244,39 @@ async fn guest_whose_id_stays_keeps_everything_as_it_is() {
 }
 
 /// Ann has data, and a guest whose datasets are synced, edited since, and never synced logs in as Ann.
+/// An app that is updated in place: the old client kept the guest's id, and the new store knows nobody yet.
+#[tokio::test]
+async fn guest_of_an_old_client_goes_on_as_that_one_until_a_sign_out_or_wipe() {
+    let cloud = Cloud::start().await;
+    let old = cloud.device();
+    old.notes().put("guest", 1).unwrap();
+    old.notes().synchronize().await.unwrap();
+    let guest = old.client.identity().unwrap();
+    for wipes in [false, true] {
+        let mut device = cloud.device();
+        let reopen = |device: &Device| {
+            device.client.close().unwrap();
+            let builder = builder(&device.url, &device.store, &device.who);
+            builder.identity(guest.clone()).open().unwrap()
+        };
+        device.client = reopen(&device);
+        assert_eq!(device.client.identity(), Some(guest.clone()));
+        device.notes().synchronize().await.unwrap();
+        assert_eq!(device.keys(), ["guest"]);
+        device.restart();
+        assert_eq!(device.client.identity(), Some(guest.clone()));
+        match wipes {
+            true => device.client.wipe(Scope::Device, Unsynced::Keep).unwrap(),
+            false => device.sign_out(),
+        }
+        device.client = reopen(&device);
+        assert_eq!(device.client.identity(), None);
+        device.notes().synchronize().await.unwrap();
+        assert_ne!(device.client.identity(), Some(guest.clone()));
+        assert_eq!(device.keys(), [""; 0]);
+    }
+}
+
 #[tokio::test]
 async fn guest_that_becomes_ann_moves_with_all_datasets() {
     let cloud = Cloud::start().await;
@@ -407,11 +444,13 @@ async fn trap_29_name_that_a_merge_has_no_room_for_is_refused() {
     let cloud = Cloud::start().await;
     let device = cloud.device();
     device.client.dataset(&"n".repeat(72)).unwrap();
-    let refused = device.client.dataset(&"n".repeat(73));
-    assert!(matches!(
-        refused,
-        Err(DatasetError::LongName { chars: 73, .. })
-    ));
+    let refused = device.client.dataset(&"n".repeat(73)).unwrap_err();
+    assert!(matches!(refused, DatasetError::LongName { chars: 73, .. }));
+    let happened = "the name has 73 characters and merges of identities have room for 72";
+    check_text(
+        &refused,
+        [happened, "no dataset was made", "choose a shorter name"],
+    );
 }
 
 /// Somebody logs in between a session's list and its push.

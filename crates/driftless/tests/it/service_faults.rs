@@ -13,6 +13,7 @@ use driftless_wire::{ErrorCode, ListDatasetsResponse, Response, UpdateRecordsRes
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::failures::check_text;
 use crate::fake::{Fake, Fault, NoPause};
 use crate::service::{IDENTITY, POOL, SECRET, Service};
 
@@ -67,7 +68,13 @@ async fn wrong_secret_is_told_and_the_right_one_works() {
         .unwrap();
     let notes = client.dataset("notes").unwrap();
     notes.put("key", 1).unwrap();
-    let error = exchange(failed(&notes).await);
+    let error = failed(&notes).await;
+    let to_do = "check the secret key, the region and the clock";
+    check_text(
+        &error,
+        ["InvalidSignature", "edits are kept and wait", to_do],
+    );
+    let error = exchange(error);
     assert_eq!(error.api().unwrap().code, ErrorCode::InvalidSignature);
     assert_eq!(error.retry(), Retry::Never);
     client.close().unwrap();

@@ -204,7 +204,7 @@ fn steps_of_dropped_sessions_that_come_late_do_no_harm() {
 }
 
 #[tokio::test]
-async fn edits_made_during_a_session_stay_and_go_with_the_next() {
+async fn trap_37_edits_made_during_a_session_stay_and_go_with_the_next() {
     for held in [ListRecords, UpdateRecords] {
         let fake = Fake::new();
         let notes = fake.device().dataset("notes").unwrap();

@@ -14,6 +14,7 @@ use driftless_merge::{Commit, DatasetKey, Owner, Recovered};
 use driftless_store::{DiskStore, MemoryStore};
 use driftless_wire::DatasetName;
 
+use crate::failures::check_text;
 use crate::fake::Fake;
 use crate::service::{IDENTITY, POOL};
 
@@ -414,6 +415,12 @@ fn disk_is_gone() -> CommitError {
     CommitError::Failed("the disk is gone".into())
 }
 
+/// The file system was mounted anew without writes, as systems do after a failure.
+fn disk_is_read_only() -> CommitError {
+    let cause = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+    CommitError::Failed(cause.into())
+}
+
 impl Failing {
     fn check(&self) -> Result<(), CommitError> {
         match self.fails.load(Ordering::SeqCst) {
@@ -476,7 +483,7 @@ impl Store for Failing {
 
 #[tokio::test]
 async fn full_or_failing_disk_breaks_the_dataset_and_keeps_what_was_acknowledged() {
-    let errors: [fn() -> CommitError; 2] = [disk_is_full, disk_is_gone];
+    let errors: [fn() -> CommitError; 3] = [disk_is_full, disk_is_gone, disk_is_read_only];
     let cases = errors.map(|error| [(true, error), (false, error)]);
     for (is_edit, error) in cases.into_iter().flatten() {
         let fake = Fake::new();
@@ -494,12 +501,22 @@ async fn full_or_failing_disk_breaks_the_dataset_and_keeps_what_was_acknowledged
         notes.put("key", 1).unwrap();
         let acknowledged = notes.state();
         store.fails.store(true, Ordering::SeqCst);
+        let told = |refused: &dyn std::error::Error| {
+            let to_do = match error() {
+                CommitError::Full(_) => "make room on the disk, close the client",
+                _ => "are kept; close the client and open it again",
+            };
+            check_text(refused, ["the store could not keep", "are kept", to_do]);
+            check_text(refused, [&error().to_string(); 3]);
+        };
         if is_edit {
-            let refused = notes.put("key", 2);
-            assert!(matches!(refused, Err(PutError::Store(why)) if is_same(&why, &error())));
+            let refused = notes.put("key", 2).unwrap_err();
+            told(&refused);
+            assert!(matches!(refused, PutError::Store(why) if is_same(&why, &error())));
         } else {
-            let refused = notes.synchronize().await;
-            assert!(matches!(refused, Err(SyncError::Store(why)) if is_same(&why, &error())));
+            let refused = notes.synchronize().await.unwrap_err();
+            told(&refused);
+            assert!(matches!(refused, SyncError::Store(why) if is_same(&why, &error())));
         }
         // Also when the disk is back: memory ran ahead of it.
         store.fails.store(false, Ordering::SeqCst);
@@ -530,7 +547,7 @@ impl driftless::transport::Clock for Grenade {
 }
 
 #[tokio::test]
-async fn panic_in_a_session_breaks_the_dataset_and_nothing_else() {
+async fn trap_23_panic_in_a_session_breaks_the_dataset_and_nothing_else() {
     let (fake, store) = (Fake::new(), Arc::new(MemoryStore::new()));
     let clock = Arc::new(Grenade::default());
     let client = fake
