@@ -140,7 +140,7 @@ async fn catalog_belongs_to_one_identity_and_damage_of_it_is_none() {
     let refused = client.refresh().await;
     assert!(matches!(
         refused,
-        Err(CatalogError::Sync(SyncError::NoTransport))
+        Err(CatalogError::Sync(SyncError::NoIdentity))
     ));
 }
 
