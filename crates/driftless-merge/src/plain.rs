@@ -18,6 +18,7 @@ use driftless_wire::{RecordKey, SyncCount, Timestamp};
 
 use crate::commit::{Commit, MirroredRecord};
 use crate::replica::{Replica, base_name};
+use crate::room::Beside;
 use crate::session::Session;
 
 /// Whether a dataset is kept as plain records too.
@@ -63,6 +64,7 @@ impl Replica {
 
     fn set_plain(&mut self, plain: Plain) -> Commit {
         self.row.plain = plain;
+        self.room.forget_beside();
         let mut commit = Commit::new(self.key.clone());
         commit.sync = Some(self.row.encode());
         self.is_new = false;
@@ -75,6 +77,7 @@ impl Replica {
     pub(crate) fn learn_plain(&mut self, known: Option<Lineage>) {
         let is_same_life = known == self.row.lineage;
         let head = self.stored.as_ref().and_then(Stored::head);
+        let before = self.row.plain;
         self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
             (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
             (Plain::Yes, Some(false)) if is_same_life => Plain::No,
@@ -89,6 +92,9 @@ impl Replica {
             }
             (plain, _) => plain,
         };
+        if self.row.plain != before {
+            self.room.forget_beside();
+        }
     }
 
     /// Takes note that a push of this device stood in which head said that the dataset is plain: what head says now is later.
@@ -285,20 +291,25 @@ impl Replica {
         ours.map(|(key, _)| (key.clone(), None)).collect()
     }
 
-    /// Returns the bytes and the number of the plain records, tombstones included, after these were written.
-    pub(crate) fn beside_after(&self, patches: &[(RecordKey, Option<String>)]) -> (usize, usize) {
-        let (mut bytes, mut records) = self.beside();
+    /// Returns the plain records, tombstones included, as they are when these were written.
+    pub(crate) fn beside_after(&self, patches: &[(RecordKey, Option<String>)]) -> Beside {
+        let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let mut beside = Beside::default();
+        for (key, record) in self.plain_records() {
+            beside.bytes += key.as_str().len() + len(&record.value);
+            beside.records += 1;
+        }
         for (key, text) in patches {
-            bytes += text.as_ref().map_or(0, String::len);
+            beside.bytes += len(text);
             match self.mirror.get(key) {
-                Some(record) => bytes -= record.value.as_ref().map_or(0, String::len),
+                Some(record) => beside.bytes -= len(&record.value),
                 None => {
-                    bytes += key.as_str().len();
-                    records += 1;
+                    beside.bytes += key.as_str().len();
+                    beside.records += 1;
                 }
             }
         }
-        (bytes, records)
+        beside
     }
 }
 

@@ -66,7 +66,7 @@ impl Replica {
                 self.leave_children(&mut session);
                 self.offer(session, now);
             }
-            // The one way in which a plan fails today is that the state does not fit.
+            // Plans fail for one reason: there is no room for the state, or for new plain records beside it.
             Err(_) => {
                 branch!(Full);
                 session.summary.full = Some(self.size());
@@ -151,7 +151,8 @@ impl Replica {
         let records = reserved
             .map(|(key, record)| (key.as_str().to_owned(), bytes(&record.value)))
             .collect();
-        let (other_bytes, other_records) = self.beside_after(plain);
+        let beside = self.beside_after(plain);
+        let is_new = |(key, _): &&(RecordKey, Option<String>)| !self.mirror.contains_key(key);
         let head = self.stored.as_ref().and_then(Stored::head);
         let is_damaged = match &self.stored {
             Some(stored) => stored.needs_repair(),
@@ -159,8 +160,9 @@ impl Replica {
         };
         let standing = Standing {
             records: &records,
-            other_bytes,
-            other_records,
+            other_bytes: beside.bytes,
+            other_records: beside.records,
+            other_added: plain.iter().filter(is_new).count(),
             seen: self.seen_with(session),
             plain: self.is_plain(),
             mended: head.is_some_and(|head| head.mended) || is_damaged,

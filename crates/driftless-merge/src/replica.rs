@@ -149,7 +149,6 @@ impl Replica {
             state,
         );
         replica.mirror = recovered.records;
-        replica.room.set_beside(replica.beside().0);
         // Damaged records are listed again: what cannot be read here only costs the listed state.
         replica.stored = replica.read_with(&[], false).ok().flatten();
         Ok(replica)

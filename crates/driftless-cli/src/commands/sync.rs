@@ -55,10 +55,12 @@ pub(crate) fn check_fits(dataset: &Dataset, report: &Report) -> Result<(), Failu
         return Ok(());
     };
     let message = format!(
-        "dataset {} does not fit: it takes {} of {} characters, remove something",
+        "dataset {} does not fit: it takes {} of {} characters and {} of {} plain records, remove something",
         dataset.name(),
         size.live,
-        size.refused_above
+        size.refused_above,
+        size.records,
+        size.records_limit
     );
     Err(Failure::new(Exit::Full, message))
 }

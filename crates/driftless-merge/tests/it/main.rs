@@ -11,6 +11,7 @@ mod life;
 mod meeting;
 mod plain;
 mod push;
+mod records;
 mod recovery;
 mod unsent;
 mod world;
