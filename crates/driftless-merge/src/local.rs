@@ -78,6 +78,11 @@ pub enum RefusedEdit {
     /// The key is reserved for the records that hold the state.
     #[error("keys that begin with {RESERVED_PREFIX} are reserved")]
     ReservedKey,
+    /// The dataset is kept as plain records only, for there is no room for its state beside them, and a value that has no text
+    /// (null, list, map, set) has no record. Nothing is lost: put a scalar, text or counter at a key of the dataset, or make room
+    /// for the state by removing something and synchronizing.
+    #[error("a dataset that is kept as plain records only takes no value without a text")]
+    NoText,
     /// It does not fit: remove something first. Removals are always accepted.
     ///
     /// Where it is for the plain records ([`Size::records`]), only keys help that were never synchronized, or a put at a key
@@ -202,6 +207,9 @@ impl Replica {
         if operation.keys().any(is_reserved) {
             return Err(RefusedEdit::ReservedKey);
         }
+        if self.is_plain_only() && !operation.is_plain() {
+            return Err(RefusedEdit::NoText);
+        }
         let growth = operation.growth(&self.document);
         let wanted = growth.unwrap_or(0);
         let beside = self.plain_growth(&operation, wanted);
@@ -211,7 +219,11 @@ impl Replica {
             branch!(EditRefusedFull);
             return Err(RefusedEdit::Full { wanted, size });
         }
-        let edit = operation.perform(&mut self.document, now)?;
+        let mut edit = match self.is_plain_only() {
+            true => self.retype(&operation, now),
+            false => Edit::default(),
+        };
+        edit.append(operation.perform(&mut self.document, now)?);
         if !edit.is_empty() {
             self.grew(wanted, beside);
         }
@@ -256,6 +268,9 @@ impl Replica {
     /// It is linear in the dataset.
     #[must_use]
     pub fn unsynced_keys(&self) -> BTreeSet<String> {
+        if self.is_plain_only() {
+            return self.unwritten_keys();
+        }
         let nothing = State::new();
         let stored = self.stored.as_ref().map_or(&nothing, Stored::state);
         let state = self.document.state();

@@ -33,6 +33,8 @@ pub(crate) enum Plain {
     Yes,
     /// It shall not be any more: first head says so, then the records go.
     Retiring,
+    /// It is, and there is no room for a state beside the records: see `plain_only.rs`.
+    Only,
 }
 
 /// What a session imports, and the state that it pushes with it.
@@ -46,7 +48,7 @@ impl Replica {
     /// Tells whether each text of a root key also stands as a plain record, or will after the next session.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.row.plain, Plain::Wanted | Plain::Yes)
+        matches!(self.row.plain, Plain::Wanted | Plain::Yes | Plain::Only)
     }
 
     /// Lets the next session write plain records too; `None` if it does already.
@@ -56,10 +58,11 @@ impl Replica {
     }
 
     /// Lets the next session say that there are no plain records any more, and the one after it remove them; `None` if there
-    /// are none.
+    /// are none, or nothing else holds the data.
     #[must_use]
     pub fn retire_plain_records(&mut self) -> Option<Commit> {
-        self.is_plain().then(|| self.set_plain(Plain::Retiring))
+        let is_both = self.is_plain() && !self.is_plain_only();
+        is_both.then(|| self.set_plain(Plain::Retiring))
     }
 
     fn set_plain(&mut self, plain: Plain) -> Commit {
@@ -79,7 +82,10 @@ impl Replica {
         let head = self.stored.as_ref().and_then(Stored::head);
         let before = self.row.plain;
         self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
-            (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
+            (Plain::No | Plain::Wanted | Plain::Only, Some(true)) => Plain::Yes,
+            (Plain::Only, Some(false)) => Plain::No,
+            // Whatever is begun there now is begun as usual.
+            (Plain::Only, None) if !self.plain_records().any(has_value) => Plain::Wanted,
             (Plain::Yes, Some(false)) if is_same_life => Plain::No,
             (Plain::Yes, Some(false)) => Plain::Wanted,
             (Plain::Retiring, Some(false)) if self.retired_patches().is_empty() => Plain::No,
@@ -94,6 +100,9 @@ impl Replica {
         };
         if self.row.plain != before {
             self.room.forget_beside();
+        }
+        if !self.is_plain_only() {
+            self.row.plain_sent.clear();
         }
     }
 
@@ -122,7 +131,9 @@ impl Replica {
 
     /// Makes edits of what foreign hands wrote, upon the stored state, and joins the document with that.
     pub(crate) fn import(&mut self, session: &mut Session, now: Timestamp) -> Option<Imported> {
-        if !self.is_plain() && self.row.over.is_empty() {
+        // In a plain-only dataset the document has taken everything in already.
+        let is_none = !self.is_plain() && self.row.over.is_empty();
+        if is_none || self.is_plain_only() {
             return None;
         }
         let stored = self.stored.as_ref();
@@ -260,8 +271,12 @@ impl Replica {
         };
         let changed = shown.filter(|(key, text)| stands(key) != text.as_ref());
         let gone = self.plain_records().filter(|record| has_value(*record));
-        let gone =
-            gone.filter(|(key, _)| Document::is_key(key.as_str()) && text_at(state, key).is_none());
+        // What has no text takes the place of a record only beside a state that holds it.
+        let is_gone = |key: &RecordKey| match self.is_plain_only() {
+            true => state.get(key.as_str()).is_none(),
+            false => text_at(state, key).is_none(),
+        };
+        let gone = gone.filter(|(key, _)| Document::is_key(key.as_str()) && is_gone(key));
         let gone = gone.map(|(key, _)| (key.clone(), None));
         changed.chain(gone).collect()
     }
@@ -271,7 +286,7 @@ impl Replica {
         let head = self.stored.as_ref().and_then(Stored::head);
         match self.row.plain {
             Plain::No => Vec::new(),
-            Plain::Wanted | Plain::Yes => self.plain_patches(state),
+            Plain::Wanted | Plain::Yes | Plain::Only => self.plain_patches(state),
             // Other devices must have seen head's word first.
             Plain::Retiring if head.is_some_and(|head| !head.plain) => {
                 branch!(PlainRetired);

@@ -68,9 +68,11 @@ impl Replica {
             }
             // Plans fail for one reason: there is no room for the state, or for new plain records beside it.
             Err(_) => {
-                branch!(Full);
-                session.summary.full = Some(self.size());
-                self.conclude(session);
+                if let Err(mut session) = self.offer_plain_only(session, now) {
+                    branch!(Full);
+                    session.summary.full = Some(self.size());
+                    self.conclude(session);
+                }
             }
         }
     }
@@ -118,6 +120,12 @@ impl Replica {
         state: &State,
         plain: &[(RecordKey, Option<String>)],
     ) -> Result<Push, PlanError> {
+        if self.found_too_many(plain) {
+            return Err(PlanError::Records {
+                records: self.beside_after(plain).records,
+                limit: self.limits.plain_records(),
+            });
+        }
         let life = match &self.stored {
             Some(stored) => Life::Continued(stored),
             // Slots that were all removed are repaired: the same life, so that devices that know more bring it back.
@@ -232,6 +240,9 @@ impl Replica {
             made,
             plain: self.is_plain(),
         });
+        if self.is_plain_only() {
+            self.remember_plain(now, Some(push.stored.lineage()), &plain);
+        }
         if mutant!(SentForgotten) {
             self.row.sent.clear();
         }
@@ -283,7 +294,12 @@ impl Replica {
             .collect()
     }
 
-    fn patch(&self, key: RecordKey, value: Option<String>, now: Timestamp) -> RecordPatch {
+    pub(crate) fn patch(
+        &self,
+        key: RecordKey,
+        value: Option<String>,
+        now: Timestamp,
+    ) -> RecordPatch {
         let op = if value.is_some() {
             Op::Replace
         } else {
@@ -304,7 +320,7 @@ impl Replica {
 
     pub(crate) fn on_updated(
         &mut self,
-        mut session: Session,
+        session: Session,
         now: Timestamp,
         in_flight: InFlight,
         answer: Result<UpdateRecordsResponse, Failure>,
@@ -315,8 +331,15 @@ impl Replica {
                 self.stored = Some(in_flight.stored);
                 self.finish(session);
             }
-            Err(Failure::Conflict) => self.on_conflict(session),
-            Err(Failure::OutcomeUnknown) => {
+            Err(failure) => self.on_not_updated(session, failure),
+        }
+    }
+
+    /// Goes on after a push that is not known to stand.
+    pub(crate) fn on_not_updated(&mut self, mut session: Session, failure: Failure) {
+        match failure {
+            Failure::Conflict => self.on_conflict(session),
+            Failure::OutcomeUnknown => {
                 branch!(OutcomeUnknown);
                 session.unknown += 1;
                 if mutant!(LostAnswerIsFailure) {
@@ -329,7 +352,7 @@ impl Replica {
                 let wait = session.jitter(UNKNOWN_WAIT, session.unknown);
                 self.wait(session, wait);
             }
-            Err(_) => {
+            Failure::NoSuchSyncCount | Failure::Refused => {
                 branch!(PushRefused);
                 self.strike_out();
                 self.fail(SessionError::Request);
@@ -353,7 +376,11 @@ impl Replica {
     }
 
     fn strike_out(&mut self) {
-        self.row.sent.pop();
+        // In a plain-only dataset, a push that begins no life is one of records alone.
+        let plain = self.row.plain_sent.pop();
+        if plain.is_none_or(|sent| sent.lineage.is_some()) {
+            self.row.sent.pop();
+        }
         self.keep(Commit::new(self.key.clone()), Durability::Buffered);
     }
 }

@@ -197,6 +197,9 @@ impl Replica {
                     |(actor, counter): (&Actor, &u32)| stored.state().seen_from(*actor) < *counter;
                 state.clock().iter().any(is_new)
             }
+            None if self.is_plain_only() => {
+                !self.plain_patches(state).is_empty() || self.holds_textless()
+            }
             None => self.row.lineage.is_some() || !state.is_blank(),
         };
         has_more || !self.row.deleting.is_empty() || !self.row.over.is_empty()

@@ -70,7 +70,7 @@ pub struct Size {
     /// dataset that never had any.
     pub records: usize,
     /// Above this, edits that need a new plain record are refused: the service's limit of records, less the room for the slots
-    /// that hold the state ([`Limits::plain_records`]).
+    /// that hold the state ([`Limits::plain_records`]), or all of it in a dataset that is kept as plain records only.
     pub records_limit: usize,
 }
 
@@ -145,6 +145,9 @@ impl Replica {
     /// Returns what the dataset takes and may take; it encodes the whole state to know.
     #[must_use]
     pub fn size(&self) -> Size {
+        if self.is_plain_only() {
+            return self.size_of_records();
+        }
         let state = self.document.state();
         let encoded = driftless_record::encode(&state.diff(&State::new()), &Clock::new());
         let past = past_of_state(state);
@@ -162,13 +165,32 @@ impl Replica {
         }
     }
 
+    /// Returns what a dataset takes that is kept as plain records only: nothing of it is a past.
+    fn size_of_records(&self) -> Size {
+        let beside = self.beside_to_be();
+        Size {
+            live: beside.bytes,
+            dead: 0,
+            clock: 0,
+            refused_above: self.limits.dataset_bytes(),
+            warned_above: self.limits.warn_bytes(),
+            inflated: beside.bytes,
+            inflated_limit: self.limits.dataset_bytes(),
+            records: beside.records,
+            records_limit: self.limits.records(),
+        }
+    }
+
     /// Returns what a key takes, if anything stands there; it encodes the whole state four times to know.
     #[must_use]
     pub fn size_of(&self, key: &str) -> Option<KeySize> {
         let state = self.document.state();
         let value = state.get(key)?;
-        let share = share_of_key(state, key);
         let plain = text_of(&value).filter(|_| self.is_plain());
+        let share = match self.is_plain_only() {
+            true => driftless_record::Share::default(),
+            false => share_of_key(state, key),
+        };
         Some(KeySize {
             live: share.live + plain.map_or(0, |text| key.len() + text.len()),
             dead: share.dead,
@@ -191,6 +213,10 @@ impl Replica {
 
     fn fits(&self, wanted: usize, standing: Beside, growth: Beside) -> bool {
         let then = standing.and(growth);
+        if self.is_plain_only() {
+            return then.bytes <= self.limits.dataset_bytes()
+                && then.records <= self.limits.records();
+        }
         let is_counted = growth.records == 0 || then.records <= self.limits.plain_records();
         is_counted && self.room.fits(wanted, then, &self.limits)
     }
@@ -235,6 +261,24 @@ impl Replica {
 }
 
 impl Operation {
+    /// Tells whether all that this puts has a text, at a key of the dataset.
+    pub(crate) fn is_plain(&self) -> bool {
+        let has_text = |value: &Value| text_of(value).is_some();
+        match self {
+            Self::Put(values) => {
+                let mut values = values.values();
+                values.all(|scalar| has_text(&Value::Scalar(scalar.clone())))
+            }
+            Self::PutAt(path, value) => path.as_root().is_some() && has_text(value),
+            Self::Increment(path, _) | Self::SpliceText { path, .. } => path.as_root().is_some(),
+            Self::Insert { .. } | Self::Add(..) => false,
+            Self::PutConcurrently { places, .. } => places
+                .iter()
+                .all(|(path, values)| path.as_root().is_some() && values.iter().all(has_text)),
+            Self::Remove(_) | Self::Discard(..) | Self::Import { .. } => true,
+        }
+    }
+
     /// Returns the keys at which this puts something that has a text.
     fn texts(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         let has_text = match self {

@@ -10,6 +10,7 @@ mod compaction;
 mod life;
 mod meeting;
 mod plain;
+mod plain_only;
 mod push;
 mod records;
 mod recovery;
