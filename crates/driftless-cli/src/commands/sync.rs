@@ -82,6 +82,7 @@ pub(crate) fn object(dataset: &Dataset, report: &Report) -> Json {
         "changed_there": report.changed_there,
         "conflicts": report.conflicts,
         "full": matches!(report.outcome, Outcome::Full(_)),
+        "plain_only": report.plain_only,
         "began_anew": report.began_anew,
         "repaired": report.repaired,
         "deleted": report.deleted,

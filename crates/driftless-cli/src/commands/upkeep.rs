@@ -22,11 +22,12 @@ pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Resu
         };
         let mut sizes = Vec::new();
         for name in names {
-            sizes.push((name.clone(), client.dataset(name.as_str())?.size()));
+            let dataset = client.dataset(name.as_str())?;
+            sizes.push((name.clone(), dataset.size(), dataset.is_plain_only()));
         }
         output.answer(
             || {
-                let object = |(name, size): &(_, Size)| {
+                let object = |(name, size, is_plain_only): &(_, Size, bool)| {
                     json!({
                         "dataset": name,
                         "live": size.live,
@@ -37,6 +38,7 @@ pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Resu
                         "refused_above": size.refused_above,
                         "records": size.records,
                         "records_limit": size.records_limit,
+                        "plain_only": is_plain_only,
                     })
                 };
                 json!({ "datasets": sizes.iter().map(object).collect::<Vec<Json>>() })
@@ -52,7 +54,7 @@ pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Resu
                     "records",
                     "of",
                 ];
-                table(header, sizes.iter().map(|(name, size)| row(name, size)))
+                table(header, sizes.iter().map(|(name, size, _)| row(name, size)))
             },
         )
     })
