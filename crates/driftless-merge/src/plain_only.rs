@@ -62,7 +62,7 @@ impl Replica {
     }
 
     /// Tells whether the dataset holds records of old clients and nothing of ours, so that it may stay so.
-    fn can_be_plain_only(&self) -> bool {
+    pub(crate) fn can_be_plain_only(&self) -> bool {
         let is_unknown = self.stored.is_none() && self.row.lineage.is_none();
         let is_plain = matches!(self.row.plain, Plain::Wanted | Plain::Only);
         let mut records = self.plain_records();
@@ -86,15 +86,8 @@ impl Replica {
         self.can_be_plain_only() && keys.len() > self.limits.plain_records()
     }
 
-    /// Goes on with the plain records alone, for the plan of a push failed; `Err` gives the session back if that cannot be.
-    pub(crate) fn offer_plain_only(
-        &mut self,
-        mut session: Session,
-        now: Timestamp,
-    ) -> Result<(), Session> {
-        if !self.can_be_plain_only() {
-            return Err(session);
-        }
+    /// Goes on with the plain records alone, for the plan of a push failed.
+    pub(crate) fn offer_plain_only(&mut self, mut session: Session, now: Timestamp) {
         if !self.is_plain_only() {
             self.become_plain_only(&mut session, now);
         }
@@ -108,7 +101,6 @@ impl Replica {
         } else {
             self.push_plain_only(session, now, patches);
         }
-        Ok(())
     }
 
     /// Takes the records into the document for the first time, below what was edited here before they were known.

@@ -67,12 +67,11 @@ impl Replica {
                 self.offer(session, now);
             }
             // Plans fail for one reason: there is no room for the state, or for new plain records beside it.
+            Err(_) if self.can_be_plain_only() => self.offer_plain_only(session, now),
             Err(_) => {
-                if let Err(mut session) = self.offer_plain_only(session, now) {
-                    branch!(Full);
-                    session.summary.full = Some(self.size());
-                    self.conclude(session);
-                }
+                branch!(Full);
+                session.summary.full = Some(self.size());
+                self.conclude(session);
             }
         }
     }
