@@ -100,6 +100,7 @@ fn base(state: &State) -> Push {
         records: &records,
         other_bytes: 0,
         other_records: 0,
+        other_added: 0,
         seen: SyncCount::ZERO,
         plain: false,
         mended: false,

@@ -83,6 +83,7 @@ fn push_edit(mut records: BTreeMap<String, String>, stored: &Stored) {
         records: &sizes,
         other_bytes: 0,
         other_records: 0,
+        other_added: 0,
         seen: SyncCount::ZERO,
         plain: false,
         mended: false,

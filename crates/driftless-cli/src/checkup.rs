@@ -192,7 +192,7 @@ fn examine_nothing(checkup: &mut Checkup, records: &BTreeMap<RecordKey, Record>)
         checkup.find(Severity::Repairable, what, SYNC);
     } else if checkup.plain > 0 {
         let what = "there are only plain records, of old clients";
-        let advice = "the first device that synchronizes it adopts them, and keeps them as plain records too";
+        let advice = "the first device that synchronizes it adopts them, and keeps them as plain records too; without room for that it reads and writes them alone";
         checkup.find(Severity::Note, what, advice);
     }
 }

@@ -41,6 +41,9 @@ impl Replica {
             // It is gone already, perhaps by a request of ours whose answer was lost; what stands there is another life.
             self.deletion_is_done(&mut session);
         }
+        let changes = self
+            .is_plain_only()
+            .then(|| self.listed_changes(&records, is_full));
         let mut commit = Commit::new(self.key.clone());
         commit.forget_records = is_full && !self.mirror.is_empty();
         if is_full {
@@ -48,9 +51,22 @@ impl Replica {
         }
         self.mirror_records(records, &mut commit);
         let clock = self.document.state().clock().clone();
-        let absorbed = self.take_in(&mut session, now, stored.as_ref());
+        let mut told = None;
+        let mut absorbed = match changes {
+            Some(changes) => {
+                let taken = self.take_plain_only_in(&mut session, now, changes, stored.as_ref());
+                taken.map(|(absorbed, edit)| {
+                    told = Some(edit);
+                    absorbed
+                })
+            }
+            None => self.take_in(&mut session, now, stored.as_ref()),
+        };
         if let Some(absorbed) = &absorbed {
             self.add_to(&mut commit, clock, absorbed);
+        }
+        if let (Some(absorbed), Some(edit)) = (&mut absorbed, told) {
+            absorbed.edit = edit;
         }
         if mutant!(JoinNotKept) {
             commit.deltas.clear();

@@ -26,7 +26,8 @@ impl Replica {
         deleting.sort_unstable();
         deleting.dedup();
         let is_plain = self.is_plain();
-        let is_unsent = !self.row.over.is_empty();
+        // Records without a state have no life that could be named.
+        let is_unsent = !self.row.over.is_empty() || self.is_plain_only();
         self.start_anew(actor);
         // What an old client knew of goes, whatever it had changed of that.
         self.row.over.everything = is_unsent;

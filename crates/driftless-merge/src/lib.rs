@@ -16,6 +16,7 @@ mod list;
 mod local;
 mod meet;
 mod plain;
+mod plain_only;
 mod push;
 mod replica;
 mod room;

@@ -195,19 +195,7 @@ impl Replica {
                 self.mirror.remove(&record.key);
             }
         }
-        self.room.set_beside(self.beside().0);
-    }
-
-    /// Returns the bytes and the number of the records that are not reserved, tombstones included.
-    pub(crate) fn beside(&self) -> (usize, usize) {
-        let plain = self
-            .mirror
-            .iter()
-            .filter(|(key, _)| !is_reserved(key.as_str()));
-        plain.fold((0, 0), |(bytes, records), (key, record)| {
-            let value = record.value.as_ref().map_or(0, String::len);
-            (bytes + key.as_str().len() + value, records + 1)
-        })
+        self.room.forget_beside();
     }
 
     /// Tells whether any reserved record was ever written: one with a value, or the tombstone of one.

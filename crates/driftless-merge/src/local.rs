@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_document::{
     Actor, Clock, Document, Edit, EditError, Path, Scalar, State, Value, branch,
 };
-use driftless_record::{RESERVED_PREFIX, Stored, is_reserved, scalar_of, share_of_key, text_of};
+use driftless_record::{RESERVED_PREFIX, Stored, is_reserved, scalar_of};
 use driftless_wire::Timestamp;
 
 use crate::commit::Commit;
 use crate::replica::{Replica, Saved};
-use crate::room::{KeySize, Size};
+use crate::room::Size;
 
 /// One edit.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,11 +80,22 @@ pub enum RefusedEdit {
         "keys that begin with {RESERVED_PREFIX} are reserved; nothing changed; choose another key"
     )]
     ReservedKey,
-    /// It does not fit: remove something first. Removals are always accepted.
+    /// The dataset is kept as plain records only, for there is no room for its state beside them, and a value that has no text
+    /// (null, list, map, set) has no record. Nothing is lost: put a scalar, text or counter at a key of the dataset, or make room
+    /// for the state by removing something and synchronizing.
     #[error(
-        "{wanted} more bytes do not fit: the dataset takes {} of {} characters, {} of {} bytes inflated; nothing changed; \
-         remove something first",
-        size.live, size.refused_above, size.inflated, size.inflated_limit
+        "a dataset that is kept as plain records only takes no value without a text; nothing changed; put a scalar, text or \
+         counter, or make room for the state"
+    )]
+    NoText,
+    /// It does not fit: remove something first. Removals are always accepted.
+    ///
+    /// Where it is for the plain records ([`Size::records`]), only keys help that were never synchronized, or a put at a key
+    /// that was: a record stays at the service when it is removed.
+    #[error(
+        "{wanted} more bytes do not fit: the dataset takes {} of {} characters, {} of {} bytes inflated, {} of {} plain \
+         records; nothing changed; remove something first",
+        size.live, size.refused_above, size.inflated, size.inflated_limit, size.records, size.records_limit
     )]
     Full {
         /// The bytes of the edit, at most.
@@ -202,43 +213,27 @@ impl Replica {
         if operation.keys().any(is_reserved) {
             return Err(RefusedEdit::ReservedKey);
         }
+        if self.is_plain_only() && !operation.is_plain() {
+            return Err(RefusedEdit::NoText);
+        }
         let growth = operation.growth(&self.document);
-        if let Some(wanted) = growth
-            && let Some(size) = self.refuses(wanted)
+        let wanted = growth.unwrap_or(0);
+        let beside = self.plain_growth(&operation, wanted);
+        if growth.is_some()
+            && let Some(size) = self.refuses(wanted, beside)
         {
             branch!(EditRefusedFull);
             return Err(RefusedEdit::Full { wanted, size });
         }
-        let edit = operation.perform(&mut self.document, now)?;
+        let mut edit = match self.is_plain_only() {
+            true => self.retype(&operation, now),
+            false => Edit::default(),
+        };
+        edit.append(operation.perform(&mut self.document, now)?);
         if !edit.is_empty() {
-            let growth = growth.unwrap_or(0);
-            self.room.grow(growth);
-            self.room.grow_beside(self.plain_growth(growth));
+            self.grew(wanted, beside);
         }
         Ok(edit)
-    }
-
-    /// Returns the sizes if an edit of so many bytes does not fit.
-    fn refuses(&mut self, wanted: usize) -> Option<Size> {
-        let beside = self.plain_growth(wanted);
-        let state = self.document.state();
-        let refused = self.room.refuses(wanted, beside, state, &self.limits);
-        if refused.is_none() || !self.is_plain() {
-            return refused;
-        }
-        // What the plain records will take is only bounded from above until it is measured.
-        let patches = self.plain_patches(state);
-        self.room.set_beside(self.beside_after(&patches).0);
-        let state = self.document.state();
-        self.room.refuses(wanted, beside, state, &self.limits)
-    }
-
-    /// Returns by how much the plain records grow at most with an edit of so many bytes: bytes become Base64.
-    const fn plain_growth(&self, growth: usize) -> usize {
-        match self.is_plain() {
-            true => growth.saturating_mul(4) / 3,
-            false => 0,
-        }
     }
 
     fn commit_of(&mut self, before: Clock, edit: Edit) -> Option<LocalEdit> {
@@ -274,34 +269,18 @@ impl Replica {
         rows
     }
 
-    /// Returns what a key takes, if anything stands there; it encodes the whole state four times to know.
-    #[must_use]
-    pub fn size_of(&self, key: &str) -> Option<KeySize> {
-        let state = self.document.state();
-        let value = state.get(key)?;
-        let share = share_of_key(state, key);
-        let plain = text_of(&value).filter(|_| self.is_plain());
-        Some(KeySize {
-            live: share.live + plain.map_or(0, |text| key.len() + text.len()),
-            dead: share.dead,
-        })
-    }
-
     /// Returns the keys that look different here than in what the service is known to have, removed ones too.
     ///
     /// It is linear in the dataset.
     #[must_use]
     pub fn unsynced_keys(&self) -> BTreeSet<String> {
+        if self.is_plain_only() {
+            return self.unwritten_keys();
+        }
         let nothing = State::new();
         let stored = self.stored.as_ref().map_or(&nothing, Stored::state);
         let state = self.document.state();
         state.changed_keys(&state.diff(stored))
-    }
-
-    /// Returns what the dataset takes and may take; it encodes the whole state to know.
-    #[must_use]
-    pub fn size(&self) -> Size {
-        self.room.size(self.document.state(), &self.limits)
     }
 }
 

@@ -46,6 +46,7 @@ impl Replica {
         if other.is_plain() && self.row.plain == Plain::No {
             self.row.plain = Plain::Wanted;
         }
+        self.room.forget_beside();
         self.inherit_unsent(other, was_blank && absorbed.edit.is_empty());
         commit.sync = Some(self.row.encode());
         self.is_new = false;

@@ -18,6 +18,7 @@ use driftless_wire::{RecordKey, SyncCount, Timestamp};
 
 use crate::commit::{Commit, MirroredRecord};
 use crate::replica::{Replica, base_name};
+use crate::room::Beside;
 use crate::session::Session;
 
 /// Whether a dataset is kept as plain records too.
@@ -32,6 +33,8 @@ pub(crate) enum Plain {
     Yes,
     /// It shall not be any more: first head says so, then the records go.
     Retiring,
+    /// It is, and there is no room for a state beside the records: see `plain_only.rs`.
+    Only,
 }
 
 /// What a session imports, and the state that it pushes with it.
@@ -45,7 +48,7 @@ impl Replica {
     /// Tells whether each text of a root key also stands as a plain record, or will after the next session.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.row.plain, Plain::Wanted | Plain::Yes)
+        matches!(self.row.plain, Plain::Wanted | Plain::Yes | Plain::Only)
     }
 
     /// Lets the next session write plain records too; `None` if it does already.
@@ -55,14 +58,16 @@ impl Replica {
     }
 
     /// Lets the next session say that there are no plain records any more, and the one after it remove them; `None` if there
-    /// are none.
+    /// are none, or nothing else holds the data.
     #[must_use]
     pub fn retire_plain_records(&mut self) -> Option<Commit> {
-        self.is_plain().then(|| self.set_plain(Plain::Retiring))
+        let is_both = self.is_plain() && !self.is_plain_only();
+        is_both.then(|| self.set_plain(Plain::Retiring))
     }
 
     fn set_plain(&mut self, plain: Plain) -> Commit {
         self.row.plain = plain;
+        self.room.forget_beside();
         let mut commit = Commit::new(self.key.clone());
         commit.sync = Some(self.row.encode());
         self.is_new = false;
@@ -75,8 +80,12 @@ impl Replica {
     pub(crate) fn learn_plain(&mut self, known: Option<Lineage>) {
         let is_same_life = known == self.row.lineage;
         let head = self.stored.as_ref().and_then(Stored::head);
+        let before = self.row.plain;
         self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
-            (Plain::No | Plain::Wanted, Some(true)) => Plain::Yes,
+            (Plain::No | Plain::Wanted | Plain::Only, Some(true)) => Plain::Yes,
+            (Plain::Only, Some(false)) => Plain::No,
+            // Whatever is begun there now is begun as usual.
+            (Plain::Only, None) if !self.plain_records().any(has_value) => Plain::Wanted,
             (Plain::Yes, Some(false)) if is_same_life => Plain::No,
             (Plain::Yes, Some(false)) => Plain::Wanted,
             (Plain::Retiring, Some(false)) if self.retired_patches().is_empty() => Plain::No,
@@ -89,6 +98,12 @@ impl Replica {
             }
             (plain, _) => plain,
         };
+        if self.row.plain != before {
+            self.room.forget_beside();
+        }
+        if !self.is_plain_only() {
+            self.row.plain_sent.clear();
+        }
     }
 
     /// Tells whether all slots were removed and this device neither knows whose they were nor brings anything: then it begins
@@ -106,7 +121,9 @@ impl Replica {
 
     /// Makes edits of what foreign hands wrote, upon the stored state, and joins the document with that.
     pub(crate) fn import(&mut self, session: &mut Session, now: Timestamp) -> Option<Imported> {
-        if !self.is_plain() && self.row.over.is_empty() {
+        // In a plain-only dataset the document has taken everything in already.
+        let is_none = !self.is_plain() && self.row.over.is_empty();
+        if is_none || self.is_plain_only() {
             return None;
         }
         let stored = self.stored.as_ref();
@@ -244,8 +261,12 @@ impl Replica {
         };
         let changed = shown.filter(|(key, text)| stands(key) != text.as_ref());
         let gone = self.plain_records().filter(|record| has_value(*record));
-        let gone =
-            gone.filter(|(key, _)| Document::is_key(key.as_str()) && text_at(state, key).is_none());
+        // What has no text takes the place of a record only beside a state that holds it.
+        let is_gone = |key: &RecordKey| match self.is_plain_only() {
+            true => state.get(key.as_str()).is_none(),
+            false => text_at(state, key).is_none(),
+        };
+        let gone = gone.filter(|(key, _)| Document::is_key(key.as_str()) && is_gone(key));
         let gone = gone.map(|(key, _)| (key.clone(), None));
         changed.chain(gone).collect()
     }
@@ -255,7 +276,7 @@ impl Replica {
         let head = self.stored.as_ref().and_then(Stored::head);
         match self.row.plain {
             Plain::No => Vec::new(),
-            Plain::Wanted | Plain::Yes => self.plain_patches(state),
+            Plain::Wanted | Plain::Yes | Plain::Only => self.plain_patches(state),
             // Other devices must have seen head's word first.
             Plain::Retiring if head.is_some_and(|head| !head.plain) => {
                 branch!(PlainRetired);
@@ -275,20 +296,25 @@ impl Replica {
         ours.map(|(key, _)| (key.clone(), None)).collect()
     }
 
-    /// Returns the bytes and the number of the plain records, tombstones included, after these were written.
-    pub(crate) fn beside_after(&self, patches: &[(RecordKey, Option<String>)]) -> (usize, usize) {
-        let (mut bytes, mut records) = self.beside();
+    /// Returns the plain records, tombstones included, as they are when these were written.
+    pub(crate) fn beside_after(&self, patches: &[(RecordKey, Option<String>)]) -> Beside {
+        let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let mut beside = Beside::default();
+        for (key, record) in self.plain_records() {
+            beside.bytes += key.as_str().len() + len(&record.value);
+            beside.records += 1;
+        }
         for (key, text) in patches {
-            bytes += text.as_ref().map_or(0, String::len);
+            beside.bytes += len(text);
             match self.mirror.get(key) {
-                Some(record) => bytes -= record.value.as_ref().map_or(0, String::len),
+                Some(record) => beside.bytes -= len(&record.value),
                 None => {
-                    bytes += key.as_str().len();
-                    records += 1;
+                    beside.bytes += key.as_str().len();
+                    beside.records += 1;
                 }
             }
         }
-        (bytes, records)
+        beside
     }
 }
 

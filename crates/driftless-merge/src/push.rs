@@ -66,7 +66,8 @@ impl Replica {
                 self.leave_children(&mut session);
                 self.offer(session, now);
             }
-            // The one way in which a plan fails today is that the state does not fit.
+            // Plans fail for one reason: there is no room for the state, or for new plain records beside it.
+            Err(_) if self.can_be_plain_only() => self.offer_plain_only(session, now),
             Err(_) => {
                 branch!(Full);
                 session.summary.full = Some(self.size());
@@ -118,6 +119,12 @@ impl Replica {
         state: &State,
         plain: &[(RecordKey, Option<String>)],
     ) -> Result<Push, PlanError> {
+        if self.found_too_many(plain) {
+            return Err(PlanError::Records {
+                records: self.beside_after(plain).records,
+                limit: self.limits.plain_records(),
+            });
+        }
         let life = match &self.stored {
             Some(stored) => Life::Continued(stored),
             // Slots that were all removed are repaired: the same life, so that devices that know more bring it back.
@@ -151,7 +158,8 @@ impl Replica {
         let records = reserved
             .map(|(key, record)| (key.as_str().to_owned(), bytes(&record.value)))
             .collect();
-        let (other_bytes, other_records) = self.beside_after(plain);
+        let beside = self.beside_after(plain);
+        let is_new = |(key, _): &&(RecordKey, Option<String>)| !self.mirror.contains_key(key);
         let head = self.stored.as_ref().and_then(Stored::head);
         let is_damaged = match &self.stored {
             Some(stored) => stored.needs_repair(),
@@ -159,8 +167,9 @@ impl Replica {
         };
         let standing = Standing {
             records: &records,
-            other_bytes,
-            other_records,
+            other_bytes: beside.bytes,
+            other_records: beside.records,
+            other_added: plain.iter().filter(is_new).count(),
             seen: self.seen_with(session),
             plain: self.is_plain(),
             mended: head.is_some_and(|head| head.mended) || is_damaged,
@@ -229,6 +238,9 @@ impl Replica {
             lineage: push.stored.lineage(),
             made,
         });
+        if self.is_plain_only() {
+            self.remember_plain(now, Some(push.stored.lineage()), &plain);
+        }
         if mutant!(SentForgotten) {
             self.row.sent.clear();
         }
@@ -280,7 +292,12 @@ impl Replica {
             .collect()
     }
 
-    fn patch(&self, key: RecordKey, value: Option<String>, now: Timestamp) -> RecordPatch {
+    pub(crate) fn patch(
+        &self,
+        key: RecordKey,
+        value: Option<String>,
+        now: Timestamp,
+    ) -> RecordPatch {
         let op = if value.is_some() {
             Op::Replace
         } else {
@@ -301,7 +318,7 @@ impl Replica {
 
     pub(crate) fn on_updated(
         &mut self,
-        mut session: Session,
+        session: Session,
         now: Timestamp,
         in_flight: InFlight,
         answer: Result<UpdateRecordsResponse, Failure>,
@@ -312,8 +329,15 @@ impl Replica {
                 self.stored = Some(in_flight.stored);
                 self.finish(session);
             }
-            Err(Failure::Conflict) => self.on_conflict(session),
-            Err(Failure::OutcomeUnknown) => {
+            Err(failure) => self.on_not_updated(session, failure),
+        }
+    }
+
+    /// Goes on after a push that is not known to stand.
+    pub(crate) fn on_not_updated(&mut self, mut session: Session, failure: Failure) {
+        match failure {
+            Failure::Conflict => self.on_conflict(session),
+            Failure::OutcomeUnknown => {
                 branch!(OutcomeUnknown);
                 session.unknown += 1;
                 if mutant!(LostAnswerIsFailure) {
@@ -326,7 +350,7 @@ impl Replica {
                 let wait = session.jitter(UNKNOWN_WAIT, session.unknown);
                 self.wait(session, wait);
             }
-            Err(_) => {
+            Failure::NoSuchSyncCount | Failure::Refused => {
                 branch!(PushRefused);
                 self.strike_out();
                 self.fail(SessionError::Request);
@@ -350,7 +374,11 @@ impl Replica {
     }
 
     fn strike_out(&mut self) {
-        self.row.sent.pop();
+        // In a plain-only dataset, a push that begins no life is one of records alone.
+        let plain = self.row.plain_sent.pop();
+        if plain.is_none_or(|sent| sent.lineage.is_some()) {
+            self.row.sent.pop();
+        }
         self.keep(Commit::new(self.key.clone()), Durability::Buffered);
     }
 }

@@ -149,7 +149,6 @@ impl Replica {
             state,
         );
         replica.mirror = recovered.records;
-        replica.room.set_beside(replica.beside().0);
         // Damaged records are listed again: what cannot be read here only costs the listed state.
         replica.stored = replica.read_with(&[], false).ok().flatten();
         Ok(replica)
@@ -197,6 +196,9 @@ impl Replica {
                 let is_new =
                     |(actor, counter): (&Actor, &u32)| stored.state().seen_from(*actor) < *counter;
                 state.clock().iter().any(is_new)
+            }
+            None if self.is_plain_only() => {
+                !self.plain_patches(state).is_empty() || self.holds_textless()
             }
             None => self.row.lineage.is_some() || !state.is_blank(),
         };

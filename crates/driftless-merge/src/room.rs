@@ -2,9 +2,16 @@
 //!
 //! The exact size of a state is that of its encoded base, which takes milliseconds to know. So it is bounded from above by
 //! what was measured last and what came since, and measured again only when the bound says that it might not fit.
+//!
+//! A plain dataset holds each text twice, as state and as a plain record. It has a limit of records too, which leaves the
+//! slots of the state their room: a record that the service took once stays for ever, as a tombstone at least.
 
-use driftless_document::{Clock, State};
-use driftless_record::{Limits, past_of_state, size_of_state};
+use driftless_document::{Clock, State, Value};
+use driftless_record::{Limits, past_of_state, share_of_key, size_of_state, text_of};
+use driftless_wire::RecordKey;
+
+use crate::local::Operation;
+use crate::replica::Replica;
 
 /// Characters that a byte takes as text, in hundredths, and a little for the frames.
 const TEXT_PERCENT: usize = 126;
@@ -19,8 +26,26 @@ pub(crate) struct Room {
     text: usize,
     /// Bytes before they are deflated.
     inflated: usize,
-    /// Bytes of the plain records.
-    beside: usize,
+    /// The plain records; `None` until they are counted.
+    beside: Option<Beside>,
+}
+
+/// The plain records as they will be when all is pushed, tombstones included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Beside {
+    /// Their keys and values.
+    pub(crate) bytes: usize,
+    /// How many they are.
+    pub(crate) records: usize,
+}
+
+impl Beside {
+    const fn and(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            records: self.records.saturating_add(other.records),
+        }
+    }
 }
 
 /// What a dataset takes and may take, keys included.
@@ -41,6 +66,12 @@ pub struct Size {
     pub inflated: usize,
     /// Above this, edits that grow are refused too, for readers inflate no more.
     pub inflated_limit: usize,
+    /// How many plain records there will be when all is pushed, removed ones included: a record never goes away entirely. 0 in a
+    /// dataset that never had any.
+    pub records: usize,
+    /// Above this, edits that need a new plain record are refused: the service's limit of records, less the room for the slots
+    /// that hold the state ([`Limits::plain_records`]), or all of it in a dataset that is kept as plain records only.
+    pub records_limit: usize,
 }
 
 /// What one key takes of its dataset: what removing it would give back.
@@ -60,7 +91,7 @@ impl Default for Room {
         Self {
             text: FRAMES,
             inflated: 0,
-            beside: 0,
+            beside: None,
         }
     }
 }
@@ -81,54 +112,191 @@ impl Room {
         self.grow(bytes);
     }
 
-    /// Takes note of what the plain records take.
-    pub(crate) const fn set_beside(&mut self, bytes: usize) {
-        self.beside = bytes;
+    /// Takes note that the plain records must be counted again.
+    pub(crate) const fn forget_beside(&mut self) {
+        self.beside = None;
     }
 
-    /// Takes note that the plain records will grow by at most so many bytes.
-    pub(crate) const fn grow_beside(&mut self, bytes: usize) {
-        self.beside = self.beside.saturating_add(bytes);
+    /// Takes note that the plain records will grow by at most so much.
+    fn grow_beside(&mut self, growth: Beside) {
+        self.beside = self.beside.map(|beside| beside.and(growth));
     }
 
-    /// Measures what is taken.
-    pub(crate) fn size(&self, state: &State, limits: &Limits) -> Size {
-        let encoded = driftless_record::encode(&state.diff(&State::new()), &Clock::new());
-        let past = past_of_state(state);
-        Size {
-            live: size_of_state(state) + self.beside,
-            dead: past.dead,
-            clock: past.clock,
-            refused_above: limits.live_bytes(),
-            warned_above: limits.warn_bytes(),
-            inflated: encoded.len(),
-            inflated_limit: limits.dataset_bytes(),
-        }
+    /// Tells whether so many more bytes are known to fit.
+    const fn fits(&self, wanted: usize, beside: Beside, limits: &Limits) -> bool {
+        let live = self.text.saturating_add(beside.bytes);
+        live.saturating_add(as_text(wanted)) <= limits.live_bytes()
+            && self.inflated.saturating_add(wanted) <= limits.dataset_bytes()
     }
 
-    /// Returns the sizes if an edit of so many bytes, with so many of plain records, does not fit.
-    pub(crate) fn refuses(
-        &mut self,
-        bytes: usize,
-        beside: usize,
-        state: &State,
-        limits: &Limits,
-    ) -> Option<Size> {
-        let fits = |live: usize, inflated: usize| {
-            live.saturating_add(as_text(bytes)).saturating_add(beside) <= limits.live_bytes()
-                && inflated.saturating_add(bytes) <= limits.dataset_bytes()
-        };
-        if fits(self.text.saturating_add(self.beside), self.inflated) {
-            return None;
-        }
+    /// Measures the state.
+    fn measure(&mut self, state: &State) {
         let delta = state.diff(&State::new());
         self.text = size_of_state(state);
         self.inflated = driftless_record::encode(&delta, &Clock::new()).len();
-        let is_refused = !fits(self.text.saturating_add(self.beside), self.inflated);
-        is_refused.then(|| self.size(state, limits))
     }
 }
 
-fn as_text(bytes: usize) -> usize {
+const fn as_text(bytes: usize) -> usize {
     bytes.saturating_mul(TEXT_PERCENT) / 100
+}
+
+impl Replica {
+    /// Returns what the dataset takes and may take; it encodes the whole state to know.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        if self.is_plain_only() {
+            return self.size_of_records();
+        }
+        let state = self.document.state();
+        let encoded = driftless_record::encode(&state.diff(&State::new()), &Clock::new());
+        let past = past_of_state(state);
+        let beside = self.beside_to_be();
+        Size {
+            live: size_of_state(state) + beside.bytes,
+            dead: past.dead,
+            clock: past.clock,
+            refused_above: self.limits.live_bytes(),
+            warned_above: self.limits.warn_bytes(),
+            inflated: encoded.len(),
+            inflated_limit: self.limits.dataset_bytes(),
+            records: beside.records,
+            records_limit: self.limits.plain_records(),
+        }
+    }
+
+    /// Returns what a dataset takes that is kept as plain records only: nothing of it is a past.
+    fn size_of_records(&self) -> Size {
+        let beside = self.beside_to_be();
+        Size {
+            live: beside.bytes,
+            dead: 0,
+            clock: 0,
+            refused_above: self.limits.dataset_bytes(),
+            warned_above: self.limits.warn_bytes(),
+            inflated: beside.bytes,
+            inflated_limit: self.limits.dataset_bytes(),
+            records: beside.records,
+            records_limit: self.limits.records(),
+        }
+    }
+
+    /// Returns what a key takes, if anything stands there; it encodes the whole state four times to know.
+    #[must_use]
+    pub fn size_of(&self, key: &str) -> Option<KeySize> {
+        let state = self.document.state();
+        let value = state.get(key)?;
+        let plain = text_of(&value).filter(|_| self.is_plain());
+        let share = match self.is_plain_only() {
+            true => driftless_record::Share::default(),
+            false => share_of_key(state, key),
+        };
+        Some(KeySize {
+            live: share.live + plain.map_or(0, |text| key.len() + text.len()),
+            dead: share.dead,
+        })
+    }
+
+    /// Returns the sizes if an edit that grows the state by so many bytes, and the plain records by so much, does not fit.
+    pub(crate) fn refuses(&mut self, wanted: usize, growth: Beside) -> Option<Size> {
+        let standing = self.room.beside.unwrap_or_else(|| self.beside_to_be());
+        self.room.beside = Some(standing);
+        if self.fits(wanted, standing, growth) {
+            return None;
+        }
+        // What was counted since is only bounded from above.
+        let standing = self.beside_to_be();
+        self.room.beside = Some(standing);
+        self.room.measure(self.document.state());
+        (!self.fits(wanted, standing, growth)).then(|| self.size())
+    }
+
+    fn fits(&self, wanted: usize, standing: Beside, growth: Beside) -> bool {
+        let then = standing.and(growth);
+        if self.is_plain_only() {
+            return then.bytes <= self.limits.dataset_bytes()
+                && then.records <= self.limits.records();
+        }
+        let is_counted = growth.records == 0 || then.records <= self.limits.plain_records();
+        is_counted && self.room.fits(wanted, then, &self.limits)
+    }
+
+    /// Takes note of an edit that was made.
+    pub(crate) fn grew(&mut self, wanted: usize, growth: Beside) {
+        self.room.grow(wanted);
+        self.room.grow_beside(growth);
+    }
+
+    /// Returns by how much the plain records grow at most with an operation that grows the state by so many bytes: bytes become
+    /// Base64, and a key that has no record yet gets one.
+    pub(crate) fn plain_growth(&self, operation: &Operation, wanted: usize) -> Beside {
+        if !self.is_plain() {
+            return Beside::default();
+        }
+        Beside {
+            bytes: wanted.saturating_mul(4) / 3,
+            records: operation
+                .texts()
+                .filter(|key| self.lacks_record(key))
+                .count(),
+        }
+    }
+
+    /// Tells whether neither a record nor anything on its way to one stands at a key.
+    fn lacks_record(&self, key: &str) -> bool {
+        let shown = self.document.get(key);
+        let is_recorded =
+            || RecordKey::try_from(key.to_owned()).is_ok_and(|key| self.mirror.contains_key(&key));
+        shown.is_none_or(|shown| text_of(&shown).is_none()) && !is_recorded()
+    }
+
+    /// Returns the plain records as they will be when all is pushed.
+    fn beside_to_be(&self) -> Beside {
+        let patches = match self.is_plain() {
+            true => self.plain_patches(self.document.state()),
+            false => Vec::new(),
+        };
+        self.beside_after(&patches)
+    }
+}
+
+impl Operation {
+    /// Tells whether all that this puts has a text, at a key of the dataset.
+    pub(crate) fn is_plain(&self) -> bool {
+        let has_text = |value: &Value| text_of(value).is_some();
+        match self {
+            Self::Put(values) => {
+                let mut values = values.values();
+                values.all(|scalar| has_text(&Value::Scalar(scalar.clone())))
+            }
+            Self::PutAt(path, value) => path.as_root().is_some() && has_text(value),
+            Self::Increment(path, _) | Self::SpliceText { path, .. } => path.as_root().is_some(),
+            Self::Insert { .. } | Self::Add(..) => false,
+            Self::PutConcurrently { places, .. } => places
+                .iter()
+                .all(|(path, values)| path.as_root().is_some() && values.iter().all(has_text)),
+            Self::Remove(_) | Self::Discard(..) | Self::Import { .. } => true,
+        }
+    }
+
+    /// Returns the keys at which this puts something that has a text.
+    fn texts(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        let has_text = match self {
+            Self::Put(values) => {
+                let with_text = values
+                    .iter()
+                    .filter(|(_, scalar)| text_of(&Value::Scalar((*scalar).clone())).is_some());
+                return Box::new(with_text.map(|(key, _)| key.as_str()));
+            }
+            Self::PutAt(path, value) => path.as_root().is_some() && text_of(value).is_some(),
+            Self::Increment(path, _) | Self::SpliceText { path, .. } => path.as_root().is_some(),
+            Self::PutConcurrently { .. } => true,
+            Self::Import { text, .. } => text.is_some(),
+            Self::Remove(_) | Self::Insert { .. } | Self::Add(..) | Self::Discard(..) => false,
+        };
+        match has_text {
+            true => self.keys(),
+            false => Box::new(std::iter::empty()),
+        }
+    }
 }

@@ -2,12 +2,15 @@
 //!
 //! JSON, because it is small, read by people who debug, and grows by members; a version that is not known is refused.
 
+use std::collections::BTreeMap;
+
 use driftless_document::{Actor, OpId, mutant};
 use driftless_record::Lineage;
-use driftless_wire::{SyncCount, Timestamp};
+use driftless_wire::{RecordKey, SyncCount, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plain::Plain;
+use crate::plain_only::SentPlain;
 use crate::unsent::{Over, UnsentId};
 
 const VERSION: u32 = 1;
@@ -34,6 +37,8 @@ pub(crate) struct SyncRow {
     pub(crate) unwanted: Vec<Lineage>,
     /// Whether the dataset is kept as plain records too.
     pub(crate) plain: Plain,
+    /// Pushes of plain records that were sent from a plain-only dataset and not refused, until the records tell of them.
+    pub(crate) plain_sent: Vec<SentPlain>,
     /// Under whose name plain records are imported, and the highest counter given out under it.
     pub(crate) importer: Option<OpId>,
     /// Over which records edits made here were made by an old client, until a push brings them or there is nothing to bring.
@@ -99,6 +104,8 @@ struct Form {
     unwanted: Vec<String>,
     #[serde(default, skip_serializing_if = "PlainForm::is_no")]
     plain: PlainForm,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    plain_sent: Vec<SentPlainForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     importer: Option<(String, u32)>,
     #[serde(default, skip_serializing_if = "Over::is_empty")]
@@ -118,6 +125,7 @@ enum PlainForm {
     Wanted,
     Yes,
     Retiring,
+    Only,
 }
 
 impl PlainForm {
@@ -134,6 +142,7 @@ impl From<Plain> for PlainForm {
             Plain::Wanted => Self::Wanted,
             Plain::Yes => Self::Yes,
             Plain::Retiring => Self::Retiring,
+            Plain::Only => Self::Only,
         }
     }
 }
@@ -145,6 +154,7 @@ impl From<PlainForm> for Plain {
             PlainForm::Wanted => Self::Wanted,
             PlainForm::Yes => Self::Yes,
             PlainForm::Retiring => Self::Retiring,
+            PlainForm::Only => Self::Only,
         }
     }
 }
@@ -155,6 +165,15 @@ struct SentForm {
     lineage: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     made: Vec<(String, u32)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SentPlainForm {
+    /// Milliseconds since 1970.
+    at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lineage: Option<String>,
+    texts: BTreeMap<RecordKey, Option<String>>,
 }
 
 impl SyncRow {
@@ -169,6 +188,7 @@ impl SyncRow {
             deleting: Vec::new(),
             unwanted: Vec::new(),
             plain: Plain::No,
+            plain_sent: Vec::new(),
             importer: None,
             over: Over::NOTHING,
             taken: Vec::new(),
@@ -191,6 +211,7 @@ impl SyncRow {
             deleting: write_lives(&self.deleting),
             unwanted: write_lives(&self.unwanted),
             plain: self.plain.into(),
+            plain_sent: self.plain_sent.iter().map(SentPlainForm::of).collect(),
             importer: self
                 .importer
                 .map(|id| (hex(id.actor.to_bytes()), id.counter)),
@@ -222,6 +243,11 @@ impl SyncRow {
             deleting: read_lives(&form.deleting)?,
             unwanted: read_lives(&form.unwanted)?,
             plain: form.plain.into(),
+            plain_sent: form
+                .plain_sent
+                .into_iter()
+                .map(SentPlainForm::read)
+                .collect::<Result<_, _>>()?,
             importer: read_ids(form.importer.as_slice())?.pop(),
             over: form.over,
             taken: form
@@ -260,6 +286,24 @@ impl SentForm {
             counter: self.counter,
             lineage: Lineage::from_bytes(unhex(&self.lineage)?),
             made: read_ids(&self.made)?,
+        })
+    }
+}
+
+impl SentPlainForm {
+    fn of(sent: &SentPlain) -> Self {
+        Self {
+            at: sent.at.as_millis(),
+            lineage: sent.lineage.map(|lineage| hex(lineage.to_bytes())),
+            texts: sent.texts.clone(),
+        }
+    }
+
+    fn read(self) -> Result<SentPlain, RowError> {
+        Ok(SentPlain {
+            at: Timestamp::from_millis(self.at),
+            lineage: self.lineage.as_deref().map(read_life).transpose()?,
+            texts: self.texts,
         })
     }
 }
@@ -318,6 +362,11 @@ mod tests {
         row.deleting = row.lineage.into_iter().collect();
         row.unwanted = vec![Lineage::from_bytes([9; 8])];
         row.plain = Plain::Retiring;
+        row.plain_sent = vec![SentPlain {
+            at: Timestamp::from_millis(5),
+            lineage: row.lineage,
+            texts: [("k".parse().unwrap(), Some("v".to_owned()))].into(),
+        }];
         row.importer = Some(OpId::new(4, Actor::random([9; 8])));
         row.over.everything = true;
         let key = "k".parse().unwrap();

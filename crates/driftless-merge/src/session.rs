@@ -119,8 +119,11 @@ pub struct Summary {
     pub merged: BTreeSet<DatasetName>,
     /// The merged datasets that are still there, and why.
     pub left_over: BTreeMap<DatasetName, LeftOver>,
-    /// The joined state does not fit: it is durable here and readable, nothing was pushed.
+    /// The joined state does not fit: it is durable here and readable, nothing was pushed. In a plain-only dataset: not all
+    /// that was edited here could be written into records.
     pub full: Option<Size>,
+    /// The dataset is kept as plain records only, for there is no room for its state beside them.
+    pub plain_only: bool,
 }
 
 /// Why a session failed. What was joined before stays, and edits stay unsynced.
@@ -189,6 +192,8 @@ pub(crate) enum Phase {
     /// A merged dataset is listed.
     ListingChild(DatasetName),
     Updating(Box<InFlight>),
+    /// Plain records are pushed, and no state.
+    UpdatingPlain(Vec<RecordPatch>),
     Deleting,
     /// A merged dataset is deleted.
     DeletingChild(DatasetName),
@@ -284,6 +289,9 @@ impl Replica {
             (Phase::Listing, Input::Listed(answer)) => self.on_listed(session, now, answer),
             (Phase::Updating(in_flight), Input::Updated(answer)) => {
                 self.on_updated(session, now, *in_flight, answer);
+            }
+            (Phase::UpdatingPlain(patches), Input::Updated(answer)) => {
+                self.on_plain_updated(session, now, patches, answer);
             }
             (Phase::Deleting, Input::Deleted(answer)) => self.on_deleted(session, answer),
             (Phase::ListingChild(name), Input::Listed(answer)) => {
@@ -428,18 +436,40 @@ impl Replica {
         token: SyncSessionToken,
         in_flight: InFlight,
     ) {
-        self.outputs.push_back(Output::Update(UpdateRecordsRequest {
-            identity_pool_id: self.pool.clone(),
-            identity_id: session.identity.clone(),
-            dataset_name: self.key.name().clone(),
-            sync_session_token: token,
-            device_id: None,
-            record_patches: in_flight.patches.clone(),
-        }));
+        self.send_update(&session, token, in_flight.patches.clone());
         self.session = Some(Session {
             phase: Phase::Updating(Box::new(in_flight)),
             ..session
         });
+    }
+
+    pub(crate) fn ask_plain_update(
+        &mut self,
+        session: Session,
+        token: SyncSessionToken,
+        patches: Vec<RecordPatch>,
+    ) {
+        self.send_update(&session, token, patches.clone());
+        self.session = Some(Session {
+            phase: Phase::UpdatingPlain(patches),
+            ..session
+        });
+    }
+
+    fn send_update(
+        &mut self,
+        session: &Session,
+        sync_session_token: SyncSessionToken,
+        record_patches: Vec<RecordPatch>,
+    ) {
+        self.outputs.push_back(Output::Update(UpdateRecordsRequest {
+            identity_pool_id: self.pool.clone(),
+            identity_id: session.identity.clone(),
+            dataset_name: self.key.name().clone(),
+            sync_session_token,
+            device_id: None,
+            record_patches,
+        }));
     }
 
     pub(crate) fn ask_delete(&mut self, session: Session) {

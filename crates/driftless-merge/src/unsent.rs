@@ -82,6 +82,11 @@ impl Over {
         !self.everything && self.records.is_empty()
     }
 
+    /// Tells whether edits were made over this record as it stands.
+    pub(crate) fn is_upon(&self, key: &RecordKey, count: SyncCount) -> bool {
+        self.everything || self.records.get(key) == Some(&count)
+    }
+
     /// Strikes out what a push has brought.
     pub(crate) fn strike_out(&mut self, brought: &Self) {
         self.everything &= !brought.everything;
@@ -143,7 +148,7 @@ impl Replica {
             Ok::<_, RefusedEdit>(overtaken)
         })?;
         // What a life of the service's state is known of was listed, and is compared here and now.
-        if self.row.lineage.is_none() {
+        if !self.is_listed() {
             for edit in edits {
                 let records = &mut self.row.over.records;
                 records.entry(edit.key.clone()).or_insert(edit.count);
@@ -168,7 +173,7 @@ impl Replica {
         if self.has_taken(id) {
             return None;
         }
-        let mut commit = if self.row.lineage.is_some() {
+        let mut commit = if self.is_listed() {
             self.delete(actor)
         } else {
             self.abandon();
@@ -177,6 +182,11 @@ impl Replica {
         };
         self.name_taken(id, &mut commit);
         Some(commit)
+    }
+
+    /// Tells whether what stands at the service was listed and taken in.
+    const fn is_listed(&self) -> bool {
+        self.row.lineage.is_some() || self.is_plain_only()
     }
 
     fn name_taken(&mut self, id: UnsentId, commit: &mut Commit) {
@@ -207,8 +217,7 @@ impl Replica {
     fn is_upon(&self, edit: &UnsentEdit, shown: Option<&str>) -> bool {
         let record = self.mirror.get(&edit.key);
         let record = record.filter(|record| record.sync_count == edit.count);
-        let is_listed = self.row.lineage.is_some();
-        is_listed && record.is_some_and(|record| record.value.as_deref() == shown)
+        self.is_listed() && record.is_some_and(|record| record.value.as_deref() == shown)
     }
 
     /// Returns the keys of a state at which edits made here replace what others wrote.

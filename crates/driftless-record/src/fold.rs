@@ -56,6 +56,8 @@ pub struct Standing<'a> {
     pub other_bytes: usize,
     /// How many plain records there will be, tombstones included.
     pub other_records: usize,
+    /// How many of those the push itself adds.
+    pub other_added: usize,
     /// The sync count of the list that the push is planned on.
     pub seen: SyncCount,
     /// Whether the dataset is plain.
@@ -120,6 +122,15 @@ pub enum PlanError {
         /// What live data may take.
         limit: usize,
     },
+    /// The push adds plain records, and there is no room for so many beside all slots. Removing keys that have no record yet
+    /// helps; removed records stay as tombstones.
+    #[error("{records} plain records, removed ones included, are more than {limit}")]
+    Records {
+        /// How many there would be, tombstones included.
+        records: usize,
+        /// How many there may be: [`Limits::plain_records`].
+        limit: usize,
+    },
 }
 
 /// Plans the push that makes `state` what is stored. `state` must include the stored one, as its join with it does.
@@ -128,13 +139,22 @@ pub enum PlanError {
 ///
 /// # Errors
 ///
-/// [`PlanError::Full`] if the limits leave no way; nothing can be pushed in part.
+/// [`PlanError::Full`] if the limits leave no way, [`PlanError::Records`] if new plain records would take the room of slots;
+/// nothing can be pushed in part.
 pub fn plan(
     life: Life<'_>,
     state: &State,
     standing: &Standing<'_>,
     limits: &Limits,
 ) -> Result<Push, PlanError> {
+    // What others have put there already is no reason to refuse a push that adds none.
+    let limit = limits.plain_records();
+    if standing.other_added > 0 && standing.other_records > limit {
+        return Err(PlanError::Records {
+            records: standing.other_records,
+            limit,
+        });
+    }
     let planning = Planning {
         state,
         standing,

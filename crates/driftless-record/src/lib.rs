@@ -23,6 +23,7 @@
 //!     records: &nothing,
 //!     other_bytes: 0,
 //!     other_records: 0,
+//!     other_added: 0,
 //!     seen: SyncCount::ZERO,
 //!     plain: false,
 //!     mended: false,

@@ -179,8 +179,9 @@ impl Cloud {
         driftless_record::read(values, limits, None)
     }
 
-    /// Writes records as an old client does, which knows nothing of states; `None` removes.
-    pub(crate) fn write(&self, values: Vec<(String, Option<String>)>, now: Timestamp) {
+    /// Writes records as an old client does, which knows nothing of states; `None` removes. Returns whether that was taken: what
+    /// does not fit any more is refused, which an old client would only report.
+    pub(crate) fn write(&self, values: Vec<(String, Option<String>)>, now: Timestamp) -> bool {
         let list = self.list(now);
         let counts: BTreeMap<&str, SyncCount> = list
             .records
@@ -200,7 +201,7 @@ impl Cloud {
         });
         let record_patches: Vec<RecordPatch> = patches.collect();
         if record_patches.is_empty() {
-            return;
+            return true;
         }
         let request = UpdateRecordsRequest {
             identity_pool_id: pool(),
@@ -210,8 +211,7 @@ impl Cloud {
             device_id: None,
             record_patches,
         };
-        // One that no longer fits is refused, which an old client would only report.
-        drop(self.ask(Request::UpdateRecords(request), now));
+        self.ask(Request::UpdateRecords(request), now).is_ok()
     }
 
     /// Returns the names of the identity's datasets.

@@ -388,6 +388,20 @@ impl Dataset {
         self.slot.lock().replica.is_plain()
     }
 
+    /// Tells whether the dataset is kept as plain records *only*: it was found with so many records of old clients that the
+    /// state has no room beside them (more than about half of the limit, or more than 933 keys).
+    ///
+    /// Everything can be read, and edits are synchronized record by record. As among old clients, the last device to
+    /// synchronize wins at a key, but counters keep what each has counted and texts what each has typed. A record has no type,
+    /// so another device reads a string, which `increment` and `splice_text` take for a number or text. What has no text (null,
+    /// list, map, set) is [refused](crate::RefusedEdit::NoText). Where an answer was lost and others have written over all that
+    /// was pushed, an edit may count twice or be lost, for nothing at the service tells. [`size`](Self::size) is that of the
+    /// records. Once enough is removed, the next [`synchronize`](Self::synchronize) adopts the dataset, and it is as any other.
+    #[must_use]
+    pub fn is_plain_only(&self) -> bool {
+        self.slot.lock().replica.is_plain_only()
+    }
+
     /// Keeps the dataset as plain records too, from the next [`synchronize`](Self::synchronize) on and on all devices: what
     /// old clients write comes here, what is written here they see.
     ///
@@ -405,7 +419,8 @@ impl Dataset {
     /// Gives the plain records up: the next [`synchronize`](Self::synchronize) tells the other devices, the one after it removes
     /// the records.
     ///
-    /// Old clients see the removals, and what they write later is left alone. Tells whether there were any.
+    /// Old clients see the removals, and what they write later is left alone. Tells whether there were any; those of a dataset
+    /// that is kept as [plain records only](Self::is_plain_only) stay, for nothing else holds its data.
     ///
     /// # Errors
     ///

@@ -28,6 +28,9 @@ pub struct Report {
     pub wrote: Option<Wrote>,
     /// Whether all that is here is at the service.
     pub outcome: Outcome,
+    /// The dataset is kept as plain records only, since there is no room for its state:
+    /// [`Dataset::is_plain_only`](crate::Dataset::is_plain_only). All else in the report is as usual.
+    pub plain_only: bool,
     /// The dataset had been deleted or replaced at the service; unsynced edits were written onto
     /// what stands there now.
     pub began_anew: bool,
@@ -52,6 +55,9 @@ pub enum Outcome {
     Synced,
     /// The joined data do not fit. They are durable and readable here, nothing was pushed in part;
     /// remove something, or [compact](crate::Dataset::compact) what its past takes.
+    ///
+    /// Of a dataset that is kept as [plain records only](crate::Dataset::is_plain_only) what fits was pushed; what is left
+    /// does not fit or has no text.
     Full(Size),
 }
 
@@ -79,6 +85,7 @@ impl Report {
             conflicts: summary.conflicts,
             wrote: summary.wrote,
             outcome: summary.full.map_or(Outcome::Synced, Outcome::Full),
+            plain_only: summary.plain_only,
             began_anew: summary.began_anew,
             repaired: summary.repaired,
             deleted: summary.deleted,

@@ -238,18 +238,33 @@ impl Case {
     fn findings(&self) -> Vec<(&'static str, Finding)> {
         let local = match &self.local {
             Local::Damaged(finding) | Local::Refused(finding) => vec![finding.clone()],
-            Local::Open(dataset) if dataset.has_unsynced() => vec![Finding::new(
-                Severity::Note,
-                "there are edits that the service is not known to have",
-                "they are safe here; the next synchronization sends them",
-            )],
-            Local::Open(_) => Vec::new(),
+            Local::Open(dataset) => notes(dataset),
         };
         let local = local.into_iter().map(|finding| ("store", finding));
         let remote = self.remote.iter().flat_map(|remote| &remote.findings);
         let remote = remote.map(|finding| ("service", finding.clone()));
         local.chain(remote).collect()
     }
+}
+
+/// Returns what is worth knowing of a dataset that can be read.
+fn notes(dataset: &Dataset) -> Vec<Finding> {
+    let mut notes = Vec::new();
+    if dataset.is_plain_only() {
+        notes.push(Finding::new(
+            Severity::Note,
+            "it is kept as plain records only: the state has no room beside them",
+            "it is synchronized record by record; once enough is removed, the next synchronization adopts it",
+        ));
+    }
+    if dataset.has_unsynced() {
+        notes.push(Finding::new(
+            Severity::Note,
+            "there are edits that the service is not known to have",
+            "they are safe here; the next synchronization sends them",
+        ));
+    }
+    notes
 }
 
 struct Report {
@@ -338,6 +353,7 @@ fn object(case: &Case) -> Json {
             "keys": dataset.len(),
             "unsynced": dataset.has_unsynced(),
             "plain": dataset.is_plain(),
+            "plain_only": dataset.is_plain_only(),
             "live": dataset.size().live,
         }),
         _ => Json::Null,

@@ -74,6 +74,7 @@ fn list_local(settings: &Settings, output: &Output) -> Result<(), Failure> {
                 let object = |(dataset, name): &(Option<Dataset>, _)| match dataset {
                     Some(dataset) => json!({
                         "name": name, "keys": dataset.len(), "unsynced": dataset.has_unsynced(),
+                        "plain_only": dataset.is_plain_only(),
                     }),
                     None => json!({ "name": name, "unreadable": true }),
                 };

@@ -55,10 +55,12 @@ pub(crate) fn check_fits(dataset: &Dataset, report: &Report) -> Result<(), Failu
         return Ok(());
     };
     let message = format!(
-        "dataset {} does not fit: it takes {} of {} characters, remove something",
+        "dataset {} does not fit: it takes {} of {} characters and {} of {} plain records, remove something",
         dataset.name(),
         size.live,
-        size.refused_above
+        size.refused_above,
+        size.records,
+        size.records_limit
     );
     Err(Failure::new(Exit::Full, message))
 }
@@ -80,6 +82,7 @@ pub(crate) fn object(dataset: &Dataset, report: &Report) -> Json {
         "changed_there": report.changed_there,
         "conflicts": report.conflicts,
         "full": matches!(report.outcome, Outcome::Full(_)),
+        "plain_only": report.plain_only,
         "began_anew": report.began_anew,
         "repaired": report.repaired,
         "deleted": report.deleted,

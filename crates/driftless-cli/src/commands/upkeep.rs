@@ -22,11 +22,12 @@ pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Resu
         };
         let mut sizes = Vec::new();
         for name in names {
-            sizes.push((name.clone(), client.dataset(name.as_str())?.size()));
+            let dataset = client.dataset(name.as_str())?;
+            sizes.push((name.clone(), dataset.size(), dataset.is_plain_only()));
         }
         output.answer(
             || {
-                let object = |(name, size): &(_, Size)| {
+                let object = |(name, size, is_plain_only): &(_, Size, bool)| {
                     json!({
                         "dataset": name,
                         "live": size.live,
@@ -35,19 +36,31 @@ pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Resu
                         "inflated": size.inflated,
                         "warned_above": size.warned_above,
                         "refused_above": size.refused_above,
+                        "records": size.records,
+                        "records_limit": size.records_limit,
+                        "plain_only": is_plain_only,
                     })
                 };
                 json!({ "datasets": sizes.iter().map(object).collect::<Vec<Json>>() })
             },
             || {
-                let header = ["dataset", "takes", "deleted parts", "clock", "of", "full"];
-                table(header, sizes.iter().map(|(name, size)| row(name, size)))
+                let header = [
+                    "dataset",
+                    "takes",
+                    "deleted parts",
+                    "clock",
+                    "of",
+                    "full",
+                    "records",
+                    "of",
+                ];
+                table(header, sizes.iter().map(|(name, size, _)| row(name, size)))
             },
         )
     })
 }
 
-fn row(name: &impl ToString, size: &Size) -> [String; 6] {
+fn row(name: &impl ToString, size: &Size) -> [String; 8] {
     [
         name.to_string(),
         bytes(size.live as u64),
@@ -55,6 +68,8 @@ fn row(name: &impl ToString, size: &Size) -> [String; 6] {
         bytes(size.clock as u64),
         bytes(size.refused_above as u64),
         format!("{} %", size.live * 100 / size.refused_above.max(1)),
+        size.records.to_string(),
+        size.records_limit.to_string(),
     ]
 }
 

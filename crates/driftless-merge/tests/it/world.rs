@@ -813,6 +813,29 @@ impl World {
         self.put_plain_in("notes", key, value);
     }
 
+    /// An old client puts many records of its own at once.
+    pub(crate) fn put_plain_all(&mut self, records: impl IntoIterator<Item = (String, String)>) {
+        let list = self.list_of("notes");
+        let counts: BTreeMap<&str, SyncCount> = list
+            .records
+            .iter()
+            .map(|record| (record.key.as_str(), record.sync_count))
+            .collect();
+        let mut patches = Vec::new();
+        for (key, value) in records {
+            self.foreign.insert(key.clone());
+            self.published.insert(key.clone());
+            patches.push(RecordPatch {
+                op: Op::Replace,
+                sync_count: counts.get(key.as_str()).copied().unwrap_or_default(),
+                key: key.try_into().unwrap(),
+                value: Some(value),
+                device_last_modified_date: None,
+            });
+        }
+        self.patch("notes", &list, patches);
+    }
+
     /// An old client puts a record of its own into a dataset.
     pub(crate) fn put_plain_in(&mut self, dataset: &str, key: &str, value: &str) {
         let list = self.list_of(dataset);

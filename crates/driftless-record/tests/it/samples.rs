@@ -407,6 +407,7 @@ impl Dataset {
             records: &records,
             other_bytes: 0,
             other_records: 0,
+            other_added: 0,
             seen: SyncCount::from(7_000),
             plain: false,
             mended: false,

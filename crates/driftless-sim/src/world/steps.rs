@@ -304,8 +304,8 @@ impl World {
         let is_plain = self.setting.plain && !self.is_retired;
         let is_mark = is_plain && key.starts_with('m');
         let values = vec![(key.clone(), Some(value.to_string()))];
-        self.cloud.write(values, self.agenda.time());
-        if is_mark {
+        let is_taken = self.cloud.write(values, self.agenda.time());
+        if is_mark && is_taken {
             self.ledger.enter_foreign(key);
         }
     }

@@ -152,7 +152,6 @@ impl Fake {
     }
 
     /// Writes records as an old client does that begins them.
-    #[cfg(feature = "local-store-import")]
     pub(crate) fn begin_plain(&self, dataset: &str, records: &[(&str, &str)]) {
         let (_, token) = self.list(dataset);
         let patch = |(key, value): &(&str, &str)| RecordPatch {

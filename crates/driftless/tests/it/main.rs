@@ -19,6 +19,7 @@ mod local_store;
 mod logs;
 mod model;
 mod old_client;
+mod plain_only;
 mod policies;
 mod pushes;
 mod requests;

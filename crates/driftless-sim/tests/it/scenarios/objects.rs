@@ -185,6 +185,7 @@ impl LaterVersion {
             records: &sizes.collect(),
             other_bytes: 0,
             other_records: 0,
+            other_added: 0,
             seen: SyncCount::ZERO,
             plain: false,
             mended: false,

@@ -1,0 +1,666 @@
+//! A dataset of old clients for whose state there is no room: it stays *plain-only*.
+//!
+//! State and plain records together take twice the bytes, so a dataset that old clients filled may have no room for the state.
+//! Then nothing reserved is written. The document shows what the records hold, on this device only; edits go to the records,
+//! each under the count at which it was last seen; and once there is room, a session adopts the dataset as any other.
+//!
+//! The rule: **a key has an unsynced edit if its text is not that of its mirrored record.** Document and mirror change in one
+//! commit, so that a crash between them cannot make an edit or lose one. Where a record changed meanwhile, the edit is made
+//! again upon what came ([`Rebased`]).
+//!
+//! Whether a push stands whose answer was lost, only the records tell. Its texts are remembered, with the date in its patches:
+//! a record with both is that push's, and then so are all others of it. Where somebody wrote over all of them, nothing tells
+//! for sure; then a counter or text decides that is nearer to what was pushed than to what stood there before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftless_document::{Absorbed, Actor, Carry, Document, Edit, State, Value};
+use driftless_record::{Lineage, Stored, is_reserved, scalar_of, text_of};
+use driftless_wire::{Record, RecordKey, RecordPatch, Timestamp, UpdateRecordsResponse};
+
+use crate::commit::{Commit, Durability};
+use crate::local::Operation;
+use crate::plain::{Plain, text_at};
+use crate::replica::{Replica, base_name};
+use crate::session::{Failure, Session, SessionError};
+use crate::unsent::Over;
+
+/// Pushes in doubt that are remembered. One more is forgotten, the oldest first: if that stands after all, its edits count as
+/// what another device wrote.
+const MAX_SENT: usize = 4;
+
+/// A push of plain records on its way: it may stand or not.
+///
+/// While it is kept, each of its records is mirrored at the count under which it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SentPlain {
+    /// The date of its patches.
+    pub(crate) at: Timestamp,
+    /// The life that it begins, if it is the push that adopts the dataset.
+    pub(crate) lineage: Option<Lineage>,
+    pub(crate) texts: BTreeMap<RecordKey, Option<String>>,
+}
+
+/// What became of a record since it was mirrored.
+#[derive(Clone, Debug, Default)]
+struct Change {
+    /// What stood there when the local edits were made.
+    before: Option<String>,
+    now: Option<String>,
+    /// The date that its writer gave.
+    date: Option<Timestamp>,
+}
+
+type Changes = BTreeMap<RecordKey, Change>;
+
+impl Replica {
+    /// Tells whether the dataset is kept as plain records only, for there is no room for its state beside them: see
+    /// `docs/record-format.md`, section 6. Then only values that have a text can be put.
+    #[must_use]
+    pub const fn is_plain_only(&self) -> bool {
+        matches!(self.row.plain, Plain::Only)
+    }
+
+    /// Tells whether the dataset holds records of old clients and nothing of ours, so that it may stay so.
+    pub(crate) fn can_be_plain_only(&self) -> bool {
+        let is_unknown = self.stored.is_none() && self.row.lineage.is_none();
+        let is_plain = matches!(self.row.plain, Plain::Wanted | Plain::Only);
+        let mut records = self.plain_records();
+        is_plain
+            && is_unknown
+            && !self.has_reserved()
+            && records.any(|(_, record)| record.value.is_some())
+    }
+
+    /// Tells whether records that are found without a state are so many that the slots of one would not have their room, once
+    /// these are written. Tombstones do not count: they are never fewer.
+    pub(crate) fn found_too_many(&self, patches: &[(RecordKey, Option<String>)]) -> bool {
+        let texts = self.mirrored_texts();
+        let mut keys: BTreeSet<&RecordKey> = texts.keys().collect();
+        for (key, text) in patches {
+            match text {
+                Some(_) => keys.insert(key),
+                None => keys.remove(key),
+            };
+        }
+        self.can_be_plain_only() && keys.len() > self.limits.plain_records()
+    }
+
+    /// Goes on with the plain records alone, for the plan of a push failed.
+    pub(crate) fn offer_plain_only(&mut self, mut session: Session, now: Timestamp) {
+        if !self.is_plain_only() {
+            self.become_plain_only(&mut session, now);
+        }
+        let (patches, is_all) = self.patches_that_fit();
+        if !is_all {
+            session.summary.full = Some(self.size());
+        }
+        session.summary.plain_only = true;
+        if patches.is_empty() {
+            self.conclude(session);
+        } else {
+            self.push_plain_only(session, now, patches);
+        }
+    }
+
+    /// Takes the records into the document for the first time, below what was edited here before they were known.
+    fn become_plain_only(&mut self, session: &mut Session, now: Timestamp) {
+        let changes = self.plain_records().map(|(key, record)| {
+            let now = record.value.clone();
+            // What an old client on this device had not sent was made upon the record that it had seen.
+            let is_seen = self.row.over.is_upon(key, record.sync_count);
+            let before = now.clone().filter(|_| is_seen);
+            let date = None;
+            (key.clone(), Change { before, now, date })
+        });
+        let changes = changes.collect();
+        self.row.plain = Plain::Only;
+        self.row.over = Over::default();
+        self.row.sent.clear();
+        self.row.plain_sent.clear();
+        self.room.forget_beside();
+        let mut commit = Commit::new(self.key.clone());
+        let clock = self.document.state().clock().clone();
+        let (mut absorbed, edit) = self.take_changes(changes, now);
+        self.add_to(&mut commit, clock, &absorbed);
+        self.keep(commit, Durability::Buffered);
+        absorbed.edit = edit;
+        self.tell(session, absorbed);
+    }
+
+    /// Returns what a list changes in the mirror, which has not taken it yet.
+    pub(crate) fn listed_changes(&self, records: &[Record], is_full: bool) -> ListedChanges {
+        let mut changes = Changes::new();
+        let gone = self.plain_records().filter(|_| is_full);
+        for (key, record) in gone {
+            let before = record.value.clone();
+            let (now, date) = (None, None);
+            changes.insert(key.clone(), Change { before, now, date });
+        }
+        for record in records {
+            if is_reserved(record.key.as_str()) {
+                continue;
+            }
+            let mirrored = self.mirror.get(&record.key);
+            let is_same = mirrored.is_some_and(|mirrored| {
+                mirrored.sync_count == record.sync_count && mirrored.value == record.value
+            });
+            if is_same {
+                changes.remove(&record.key);
+                continue;
+            }
+            let change = Change {
+                before: mirrored.and_then(|mirrored| mirrored.value.clone()),
+                now: record.value.clone(),
+                date: record.device_last_modified_date,
+            };
+            changes.insert(record.key.clone(), change);
+        }
+        ListedChanges {
+            mirrored: self.mirrored_texts(),
+            changes,
+        }
+    }
+
+    fn mirrored_texts(&self) -> BTreeMap<RecordKey, String> {
+        let texts = self.plain_records();
+        let texts = texts.filter_map(|(key, record)| Some((key.clone(), record.value.clone()?)));
+        texts.collect()
+    }
+
+    /// Takes in what was listed in a plain-only dataset: what to keep, and the edit that did it.
+    pub(crate) fn take_plain_only_in(
+        &mut self,
+        session: &mut Session,
+        now: Timestamp,
+        listed: ListedChanges,
+        stored: Option<&Stored>,
+    ) -> Option<(Absorbed, Edit)> {
+        let ListedChanges {
+            mut mirrored,
+            mut changes,
+        } = listed;
+        let sent = std::mem::take(&mut self.row.plain_sent);
+        for sent in sent {
+            let life = stored.map(Stored::lineage);
+            match self.stands(&sent, &changes, life) {
+                Some(true) => {
+                    for (key, text) in sent.texts {
+                        if let Some(change) = changes.get_mut(&key) {
+                            change.before.clone_from(&text);
+                        }
+                        match text {
+                            Some(text) => mirrored.insert(key, text),
+                            None => mirrored.remove(&key),
+                        };
+                    }
+                }
+                Some(false) => {}
+                None => self.row.plain_sent.push(sent),
+            }
+        }
+        let Some(stored) = stored else {
+            let is_nothing = changes.is_empty();
+            return (!is_nothing).then(|| self.take_changes(changes, now));
+        };
+        self.row.plain_sent.clear();
+        Some(self.take_adopted(session, now, &mirrored, stored))
+    }
+
+    /// Tells whether a push in doubt stands; `None` if it may still arrive.
+    fn stands(&self, sent: &SentPlain, changes: &Changes, life: Option<Lineage>) -> Option<bool> {
+        if sent.lineage.is_some() && sent.lineage == life {
+            return Some(true);
+        }
+        let touched = sent.texts.iter();
+        let touched = touched.filter_map(|(key, text)| Some((key, text, changes.get(key)?)));
+        let touched: Vec<_> = touched.collect();
+        if touched.is_empty() {
+            return None;
+        }
+        let is_its = |(_, text, change): &(&RecordKey, &Option<String>, &Change)| {
+            **text == change.now && change.date.is_none_or(|date| date == sent.at)
+        };
+        if touched.iter().any(is_its) {
+            return Some(true);
+        }
+        // It comes whole or not at all; and one that adopts writes slots too, which would stand there.
+        if touched.len() < sent.texts.len() || sent.lineage.is_some() {
+            return Some(false);
+        }
+        let is_nearer = |(key, text, change): &(&RecordKey, &Option<String>, &Change)| {
+            let is_other = **text != change.now;
+            is_other && self.is_nearer(key, text.as_deref(), change)
+        };
+        Some(touched.iter().any(is_nearer))
+    }
+
+    /// Tells whether what a counter's or a text's record says now is nearer to a text than to what it said before.
+    fn is_nearer(&self, key: &RecordKey, sent: Option<&str>, change: &Change) -> bool {
+        let [now, before] = [&change.now, &change.before];
+        let (Some(sent), Some(now)) = (sent, now.as_deref()) else {
+            return false;
+        };
+        let before = before.as_deref().unwrap_or_default();
+        match self.document.get(key.as_str()) {
+            Some(Value::Counter(_)) => {
+                let distance = |from| Some(i128::from(number(now)?) - i128::from(number(from)?));
+                let before = if before.is_empty() { "0" } else { before };
+                match (distance(sent), distance(before)) {
+                    (Some(sent), Some(before)) => sent.abs() <= before.abs(),
+                    _ => false,
+                }
+            }
+            Some(Value::Text(_)) => common(now, sent) > common(now, before),
+            _ => false,
+        }
+    }
+
+    /// Makes the document follow records that changed.
+    fn take_changes(&mut self, changes: Changes, now: Timestamp) -> (Absorbed, Edit) {
+        self.pin_saved();
+        let before = self.document.state().clone();
+        let mut edit = Edit::default();
+        for (key, change) in changes {
+            let shown = self.document.get(key.as_str());
+            let rebased = Rebased {
+                before: change.before.as_deref(),
+                local: shown.as_ref(),
+                now: change.now.as_deref(),
+            };
+            if let Some(text) = rebased.text() {
+                edit.append(self.show(&key, text.as_deref(), now));
+            }
+        }
+        let state = self.document.state();
+        let delta = state.diff(&before);
+        let changed = state.changed_keys(&delta);
+        let absorbed = Absorbed {
+            delta: Some(delta),
+            edit: Edit::default(),
+            changed,
+        };
+        (absorbed, edit)
+    }
+
+    /// Lets a key show a text, in the type that stands there. What no dataset can have as a key stays a record.
+    fn show(&mut self, key: &RecordKey, text: Option<&str>, now: Timestamp) -> Edit {
+        let time = now.as_millis();
+        let made = match text {
+            Some(_) => self.document.import(key.as_str(), text, scalar_of, time),
+            // Everything there goes, for what stood below would be shown.
+            None => self.document.remove(key.as_str(), time),
+        };
+        made.unwrap_or_default()
+    }
+
+    /// Goes on with the state that another device, or a push of this one in doubt, wrote: what was read of the records is in
+    /// it, and only local edits are made again.
+    fn take_adopted(
+        &mut self,
+        session: &mut Session,
+        now: Timestamp,
+        mirrored: &BTreeMap<RecordKey, String>,
+        stored: &Stored,
+    ) -> (Absorbed, Edit) {
+        let local = self.document.state().clone();
+        self.row.lineage = Some(stored.lineage());
+        let actor = session.actor();
+        self.row.rename(actor);
+        let state = stored.state().clone();
+        let carry = Carry::Additions;
+        let time = now.as_millis();
+        let mut absorbed = self.document.adopt(state, &local, actor, carry, time);
+        let mut edit = std::mem::take(&mut absorbed.edit);
+        let keys = local
+            .keys()
+            .filter_map(|key| key.to_owned().try_into().ok());
+        let keys: BTreeSet<RecordKey> = keys.chain(mirrored.keys().cloned()).collect();
+        for key in keys {
+            let shown = local.get(key.as_str());
+            if let Some(value) = shown.as_ref().filter(|value| text_of(value).is_none()) {
+                let path = key.as_str().into();
+                edit.append(self.document.put_at(&path, value, time).unwrap_or_default());
+                continue;
+            }
+            let before = mirrored.get(&key).map(String::as_str);
+            if shown.as_ref().and_then(text_of).as_deref() == before {
+                continue;
+            }
+            let now_shown = text_at(self.document.state(), &key);
+            let rebased = Rebased {
+                before,
+                local: shown.as_ref(),
+                now: now_shown.as_deref(),
+            };
+            let text = match rebased.text() {
+                Some(text) => text,
+                None => shown.as_ref().and_then(text_of),
+            };
+            if text == now_shown {
+                continue;
+            }
+            edit.append(self.show_as(&key, shown.as_ref(), text.as_deref(), now));
+        }
+        absorbed.changed = self.document.state().differing_keys(&local);
+        (absorbed, edit)
+    }
+
+    /// Lets a key show a text, in the type that it had here if nothing else that merges stands there.
+    fn show_as(
+        &mut self,
+        key: &RecordKey,
+        kind: Option<&Value>,
+        text: Option<&str>,
+        now: Timestamp,
+    ) -> Edit {
+        let stands = self.document.get(key.as_str());
+        let is_scalar = stands.is_none_or(|value| matches!(value, Value::Scalar(_)));
+        let value = match (kind, text) {
+            (Some(Value::Counter(_)), Some(text)) => number(text).map(Value::Counter),
+            (Some(Value::Text(_)), Some(text)) => Some(Value::text(text)),
+            (Some(Value::Scalar(scalar)), Some(text)) => {
+                Some(Value::Scalar(scalar_of(text, scalar)))
+            }
+            _ => None,
+        };
+        match value.filter(|_| is_scalar) {
+            Some(value) => {
+                let path = key.as_str().into();
+                let made = self.document.put_at(&path, &value, now.as_millis());
+                made.unwrap_or_default()
+            }
+            None => self.show(key, text, now),
+        }
+    }
+
+    /// Returns the edits as records, as far as they fit, and whether that is all: removals first, for they make room.
+    fn patches_that_fit(&self) -> (Vec<(RecordKey, Option<String>)>, bool) {
+        let state = self.document.state();
+        let mut wanted = self.plain_patches(state);
+        let growth = |(key, text): &(RecordKey, Option<String>)| {
+            let record = self.mirror.get(key);
+            let stands = record.map(|record| record.value.as_ref().map_or(0, String::len));
+            let len = text.as_ref().map_or(0, String::len) as i64;
+            len - stands.map_or(-(key.as_str().len() as i64), |len| len as i64)
+        };
+        wanted.sort_by_key(growth);
+        let mut standing = self.beside_after(&[]);
+        let mut fitting = Vec::new();
+        let mut is_all = !self.holds_textless();
+        for patch in wanted {
+            let grows = growth(&patch);
+            let bytes = standing.bytes.saturating_add_signed(grows as isize);
+            let records = standing.records + usize::from(!self.mirror.contains_key(&patch.0));
+            let fits = bytes <= self.limits.dataset_bytes() && records <= self.limits.records();
+            if fits || grows <= 0 {
+                (standing.bytes, standing.records) = (bytes, records);
+                fitting.push(patch);
+            } else {
+                is_all = false;
+            }
+        }
+        fitting.sort_unstable();
+        (fitting, is_all)
+    }
+
+    /// Tells whether anything stands here that no plain record can show.
+    pub(crate) fn holds_textless(&self) -> bool {
+        let state = self.document.state();
+        let mut values = state.keys().filter_map(|key| state.get(key));
+        values.any(|value| text_of(&value).is_none())
+    }
+
+    /// Returns the keys that look different here than their records.
+    pub(crate) fn unwritten_keys(&self) -> BTreeSet<String> {
+        let state = self.document.state();
+        let is_textless = |key: &&str| {
+            let value = state.get(key);
+            value.is_some_and(|value| text_of(&value).is_none())
+        };
+        let patches = self.plain_patches(state).into_iter();
+        let patches = patches.map(|(key, _)| String::from(key));
+        let textless = state.keys().filter(is_textless).map(str::to_owned);
+        patches.chain(textless).collect()
+    }
+
+    fn push_plain_only(
+        &mut self,
+        mut session: Session,
+        now: Timestamp,
+        patches: Vec<(RecordKey, Option<String>)>,
+    ) {
+        let Some(token) = session.token.take() else {
+            return self.fail(SessionError::Answer("a list came without a session token"));
+        };
+        self.remember_plain(now, None, &patches);
+        // On disk before it is sent, and every edit in it with it.
+        self.keep(Commit::new(self.key.clone()), Durability::Disk);
+        let patches = patches.into_iter();
+        let patches = patches.map(|(key, text)| self.patch(key, text, now));
+        let patches = patches.collect();
+        self.ask_plain_update(session, token, patches);
+    }
+
+    /// Remembers a push before it is sent.
+    pub(crate) fn remember_plain(
+        &mut self,
+        at: Timestamp,
+        lineage: Option<Lineage>,
+        patches: &[(RecordKey, Option<String>)],
+    ) {
+        if self.row.plain_sent.len() >= MAX_SENT {
+            self.row.plain_sent.remove(0);
+        }
+        let texts = patches.iter().cloned().collect();
+        self.row.plain_sent.push(SentPlain { at, lineage, texts });
+    }
+
+    pub(crate) fn on_plain_updated(
+        &mut self,
+        session: Session,
+        now: Timestamp,
+        patches: Vec<RecordPatch>,
+        answer: Result<UpdateRecordsResponse, Failure>,
+    ) {
+        match answer {
+            Ok(answer) => self.settle_plain_only(session, now, &patches, answer),
+            Err(failure) => self.on_not_updated(session, failure),
+        }
+    }
+
+    /// Believes the answer to a push of plain records: what it shows otherwise than it was sent, a Lambda made of it.
+    fn settle_plain_only(
+        &mut self,
+        mut session: Session,
+        now: Timestamp,
+        patches: &[RecordPatch],
+        answer: UpdateRecordsResponse,
+    ) {
+        let mut listed = self.listed_changes(&answer.records, false);
+        for patch in patches {
+            if let Some(change) = listed.changes.get_mut(&patch.key) {
+                change.before.clone_from(&patch.value);
+            }
+        }
+        // A push in doubt under a count that has passed cannot arrive any more.
+        let is_passed = |key: &RecordKey| patches.iter().any(|patch| patch.key == *key);
+        let sent = &mut self.row.plain_sent;
+        sent.retain(|sent| !sent.texts.keys().any(is_passed));
+        let newest = answer.records.iter().map(|record| record.sync_count).max();
+        let keys = answer.records.iter().map(|record| record.key.clone());
+        let keys: Vec<RecordKey> = keys.filter(is_passed).collect();
+        let mut commit = Commit::new(self.key.clone());
+        self.mirror_records(answer.records, &mut commit);
+        if newest == Some(session.listed.next()) {
+            self.row.count = session.listed.next();
+        }
+        let clock = self.document.state().clock().clone();
+        let (mut absorbed, edit) = self.take_changes(listed.changes, now);
+        self.add_to(&mut commit, clock, &absorbed);
+        self.keep(commit, Durability::Buffered);
+        absorbed.edit = edit;
+        self.tell(&mut session, absorbed);
+        let keys = keys.into_iter().map(String::from);
+        session.summary.changed_there.extend(keys);
+        self.conclude(session);
+    }
+
+    /// Makes a decimal a counter, or a string a text, before it is counted or typed on: a record does not tell its type, and a
+    /// device that reads it anew only sees a string.
+    pub(crate) fn retype(&mut self, operation: &Operation, now: Timestamp) -> Edit {
+        let Some((key, value)) = self.retyped_for(operation) else {
+            return Edit::default();
+        };
+        let path = key.as_str().into();
+        let made = self.document.put_at(&path, &value, now.as_millis());
+        made.unwrap_or_default()
+    }
+
+    fn retyped_for(&self, operation: &Operation) -> Option<(String, Value)> {
+        let (path, is_counter) = match operation {
+            Operation::Increment(path, _) => (path, true),
+            Operation::SpliceText { path, .. } => (path, false),
+            _ => return None,
+        };
+        let key = path.as_root()?;
+        let Some(shown @ Value::Scalar(_)) = self.document.get(key) else {
+            return None;
+        };
+        let text = text_of(&shown)?;
+        let value = match is_counter {
+            true => Value::Counter(number(&text)?),
+            false => Value::text(text),
+        };
+        Some((key.to_owned(), value))
+    }
+}
+
+/// What a list changes of the plain records.
+pub(crate) struct ListedChanges {
+    /// All texts as they were mirrored before.
+    mirrored: BTreeMap<RecordKey, String>,
+    changes: Changes,
+}
+
+/// A local edit and what its record became meanwhile.
+struct Rebased<'a> {
+    before: Option<&'a str>,
+    local: Option<&'a Value>,
+    now: Option<&'a str>,
+}
+
+impl Rebased<'_> {
+    /// Returns what is to be shown, `None` if that is shown already.
+    ///
+    /// Without an edit, what came. A counter keeps the difference that was counted here, a text what was typed; anything else
+    /// that was put or removed here stays, as with an old client whose app lets the last writer win.
+    fn text(&self) -> Option<Option<String>> {
+        let local = match self.local {
+            Some(value) => Some(text_of(value)?),
+            None => None,
+        };
+        if self.before == self.now {
+            return None;
+        }
+        if local.as_deref() == self.before {
+            return Some(self.now.map(str::to_owned));
+        }
+        match (self.local?, self.now?) {
+            // Two that counted to the same number have both counted.
+            (Value::Counter(total), now) => {
+                let before = self.before.map_or(Some(0), number)?;
+                let counted = total.wrapping_sub(before);
+                Some(Some(number(now)?.wrapping_add(counted).to_string()))
+            }
+            (Value::Text(local), now) if local != now => {
+                Some(Some(merged(self.before.unwrap_or_default(), local, now)?))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Returns the number that a text is in its one form.
+fn number(text: &str) -> Option<i64> {
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+/// Returns how many bytes two texts have in common at their beginning and end.
+fn common(a: &str, b: &str) -> usize {
+    let head = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let ends = a.bytes().rev().zip(b.bytes().rev());
+    let tail = ends.take_while(|(a, b)| a == b).count();
+    let shorter = a.len().min(b.len());
+    // What both have counts for them, what only one has against them.
+    (head + tail)
+        .min(shorter)
+        .saturating_sub(a.len().abs_diff(b.len()))
+}
+
+/// Merges two texts that were made of one.
+fn merged(before: &str, local: &str, now: &str) -> Option<String> {
+    const KEY: &str = "text";
+    let import = |state: State, author: u8, text: &str| {
+        let author = Actor::random([author; 8]);
+        let mut document = Document::from_state(base_name(KEY), author, state);
+        drop(document.import(KEY, Some(text), scalar_of, 0).ok()?);
+        Some(document.state().clone())
+    };
+    let mut document = Document::new(base_name(KEY), Actor::random([1; 8]));
+    drop(document.put_at(&KEY.into(), &Value::text(before), 0).ok()?);
+    let state = document.state().clone();
+    let there = import(state.clone(), 2, now)?;
+    let both = import(state, 3, local)?.join(&there);
+    text_of(&both.get(KEY)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(before: Option<&str>, local: Option<Value>, now: Option<&str>, shown: Option<&str>) {
+        let rebased = Rebased {
+            before,
+            local: local.as_ref(),
+            now,
+        };
+        let text = rebased.text();
+        let text = text.unwrap_or_else(|| local.as_ref().and_then(text_of));
+        assert_eq!(text.as_deref(), shown);
+    }
+
+    #[test]
+    fn what_came_is_shown_where_nothing_was_edited() {
+        check(Some("a"), Some("a".into()), Some("b"), Some("b"));
+        check(Some("a"), Some("a".into()), None, None);
+        check(None, None, Some("b"), Some("b"));
+        check(Some("3"), Some(Value::Counter(3)), Some("x"), Some("x"));
+    }
+
+    #[test]
+    fn edits_are_made_upon_what_came() {
+        check(Some("a"), Some("mine".into()), Some("b"), Some("mine"));
+        check(Some("a"), None, Some("b"), None);
+        check(Some("a"), Some("mine".into()), None, Some("mine"));
+        check(Some("5"), Some(Value::Counter(7)), Some("15"), Some("17"));
+        check(Some("5"), Some(Value::Counter(7)), Some("7"), Some("9"));
+        check(None, Some(Value::Counter(7)), Some("15"), Some("22"));
+        check(Some("5"), Some(Value::Counter(7)), Some("x"), Some("7"));
+        let text = Some(Value::text("> old end"));
+        check(
+            Some("old end"),
+            text,
+            Some("old new end"),
+            Some("> old new end"),
+        );
+    }
+
+    #[test]
+    fn what_has_no_text_is_left_alone() {
+        let list = Some(Value::list([1]));
+        check(None, list, Some("b"), None);
+    }
+}
