@@ -72,7 +72,7 @@ fn lists_are_tables_for_people_and_objects_for_scripts() {
     let datasets = device.run(&["list", "--datasets"]);
     assert_eq!(
         datasets["datasets"],
-        json!([{ "name": "notes", "keys": 2, "unsynced": true }])
+        json!([{ "name": "notes", "keys": 2, "unsynced": true, "plain_only": false }])
     );
     assert_eq!(device.run(&["conflicts"])["keys"], json!([]));
     assert_eq!(

@@ -335,7 +335,8 @@ impl World {
         let lives = self.devices.iter().map(|device| device.disk.life());
         let lives: BTreeSet<Option<String>> = lives.collect();
         let is_known = lives.len() == 1 && !lives.contains(&None);
-        if !is_known || !self.devices.iter().all(|device| device.has_synced) {
+        // Without head, records that were given up look as if an old client had removed them.
+        if self.is_retired || !is_known || !self.devices.iter().all(|device| device.has_synced) {
             self.ledger.lose_published();
         }
     }
