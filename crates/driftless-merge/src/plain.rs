@@ -86,7 +86,8 @@ impl Replica {
             (Plain::Only, Some(false)) => Plain::No,
             // Whatever is begun there now is begun as usual.
             (Plain::Only, None) if !self.plain_records().any(has_value) => Plain::Wanted,
-            (Plain::Yes, Some(false)) if is_same_life => Plain::No,
+            // A service that was taken back does not know yet.
+            (Plain::Yes, Some(false)) if is_same_life && self.listed_beyond.is_none() => Plain::No,
             (Plain::Yes, Some(false)) => Plain::Wanted,
             (Plain::Retiring, Some(false)) if self.retired_patches().is_empty() => Plain::No,
             // Where head cannot be read, records that stand there are the best word there is.

@@ -535,3 +535,24 @@ fn records_that_lag_because_they_were_given_up_are_not_imported_when_they_are_wa
         &[("count", "5"), ("number", "2"), ("text", "begin end")],
     );
 }
+
+/// The backup of the service says that the dataset is not plain, for it is older than the wish.
+#[test]
+fn service_that_was_taken_back_to_before_the_dataset_was_plain_does_not_end_that() {
+    let mut world = World::new(2);
+    world.put(1, "number", 1);
+    world.sync(1);
+    let before = world.writes();
+    world.sync(0);
+    world.keep_plain(0);
+    world.put(0, "other", 2);
+    world.sync(0);
+    let after = world.writes();
+    world.replace_server(before);
+    world.pass_counts(after);
+    world.put_plain("new", "5");
+    world.sync(0);
+    world.settle();
+    assert!(world.devices[0].replica.is_plain());
+    assert_eq!(value(&world, "new"), Some(Value::from("5")));
+}
