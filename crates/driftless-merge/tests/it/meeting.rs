@@ -103,3 +103,23 @@ fn dataset_that_was_to_be_plain_before_any_identity_is_plain_after_the_move() {
     world.sync(0);
     assert_eq!(world.plain()["key"], "text");
 }
+
+/// It was taken before anybody was known, and replaces what the old client had seen all the same.
+#[test]
+fn what_an_old_client_had_not_sent_moves_with_what_it_replaces() {
+    let mut world = World::new(1);
+    world.put_plain("a", "1");
+    world.put_plain("b", "2");
+    let guest = world.join_guest();
+    world.take_unsent(guest, 1, &[("a", Some("new"), 1), ("b", None, 2)]);
+    move_in(&mut world, guest);
+    world.restart(0);
+    // A second call, as the identity, does nothing.
+    world.take_unsent(0, 1, &[("a", Some("new"), 1)]);
+    world.settle();
+    let values = world.state(0).conflicts("a").into_iter();
+    let values: Vec<_> = values.map(|conflict| conflict.value).collect();
+    assert_eq!(values, ["new".into()]);
+    assert_eq!(world.state(0).keys().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(world.plain()["a"], "new");
+}
