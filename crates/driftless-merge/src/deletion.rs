@@ -26,11 +26,15 @@ impl Replica {
         deleting.sort_unstable();
         deleting.dedup();
         let is_plain = self.is_plain();
-        // Records without a state have no life that could be named.
-        let is_unsent = !self.row.over.is_empty() || self.is_plain_only();
+        let is_unsent = !self.row.over.is_empty();
+        // Records without a state have no life that could be named: those go that are known here, as they are known.
+        let known = self.plain_records().filter(|_| self.is_plain_only());
+        let known = known.map(|(key, record)| (key.clone(), record.sync_count));
+        let known = known.collect();
         self.start_anew(actor);
         // What an old client knew of goes, whatever it had changed of that.
         self.row.over.everything = is_unsent;
+        self.row.over.records = known;
         self.row.deleting = deleting;
         self.row.unwanted = unwanted;
         // What the app asked for holds for the next life too.

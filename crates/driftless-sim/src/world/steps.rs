@@ -343,10 +343,7 @@ impl World {
 
     fn delete(&mut self, device: usize) -> Checked {
         let dataset = self.devices[device].dataset.clone();
-        // Where there are plain records only, all that the next session finds is removed, one by one.
-        let takes_all = dataset.is_plain_only();
-        self.ledger
-            .lose(|key| takes_all || dataset.contains_key(key));
+        self.ledger.lose(|key| dataset.contains_key(key));
         let deleted = dataset.delete();
         // It knows no life of the dataset from now on.
         self.devices[device].has_synced = false;
