@@ -34,8 +34,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const SMALL: usize = 64 * 1024;
 const MAX_SMALL_BYTES: usize = 64 * 1024 * 1024;
-// The bar is 100 ms, which two bombs of conflicts miss on a slow machine (118 ms); the test leaves room for slower ones.
-const MAX_SMALL_TIME: Duration = Duration::from_millis(200);
+const MAX_SMALL_TIME: Duration = Duration::from_millis(100);
 
 const LARGE: [usize; 2] = [256 * 1024, 1024 * 1024];
 /// The second of these has four times as many bytes; half as much again is for steps in which vectors grow, and noise.

@@ -13,7 +13,7 @@ use crate::path::is_root_key;
 use crate::run::{Body, Run, Span, push_span};
 use crate::sequence::Sequence;
 use crate::state::{
-    Clock, Count, CountKey, Items, Key, MAX_DEPTH, MAX_TIME, Place, Register, State,
+    Clock, Count, CountKey, Items, Key, MAX_DEPTH, MAX_TIME, Object, Place, Register, State,
 };
 use crate::value::{Content, ObjectType};
 
@@ -98,13 +98,44 @@ impl State {
     }
 }
 
+/// The ids that a delta gives out under one name: first id -> id behind the last.
+#[derive(Default)]
+struct Claimed {
+    /// Those that came in their order, as most do: neighbours are one.
+    rising: Vec<(u32, u32)>,
+    others: BTreeMap<u32, u32>,
+}
+
+impl Claimed {
+    /// Takes ids, unless one is taken already.
+    fn take(&mut self, start: u32, end: u32) -> bool {
+        let is_behind = |(_, behind): (&u32, &u32)| *behind > start;
+        if self.others.range(..end).next_back().is_some_and(is_behind) {
+            return false;
+        }
+        match self.rising.last_mut() {
+            Some((_, last)) if *last == start => *last = end,
+            Some((_, last)) if *last > start => {
+                let at = self.rising.partition_point(|(first, _)| *first < end);
+                let before = at.checked_sub(1).map(|before| self.rising[before]);
+                if before.is_some_and(|(_, behind)| behind > start) {
+                    return false;
+                }
+                self.others.insert(start, end);
+            }
+            _ => self.rising.push((start, end)),
+        }
+        true
+    }
+}
+
 /// A delta on its way into a state.
 struct Applying {
     /// The clock entries that rise as they were: what is added must be newer.
     before: Clock,
     state: State,
-    /// The ids that the delta gives out, per actor: first id -> id behind the last.
-    claimed: BTreeMap<Actor, BTreeMap<u32, u32>>,
+    /// The ids that the delta gives out, per actor.
+    claimed: BTreeMap<Actor, Claimed>,
     /// How many more ids it may give out.
     room: u32,
     /// A counter went, so that totals may name one that is no more.
@@ -148,15 +179,10 @@ impl Applying {
         }
         self.room = self.room.checked_sub(len).ok_or(ApplyError::TooMany)?;
         let claimed = self.claimed.entry(start.actor).or_default();
-        if claimed
-            .range(..end)
-            .next_back()
-            .is_some_and(|(_, behind)| *behind > start.counter)
-        {
-            return Err(ApplyError::Duplicate(start));
+        match claimed.take(start.counter, end) {
+            true => Ok(()),
+            false => Err(ApplyError::Duplicate(start)),
         }
-        claimed.insert(start.counter, end);
-        Ok(())
     }
 
     /// Changes one object, and returns the objects that were made in it.
@@ -257,7 +283,7 @@ impl Applying {
                 return Err(ApplyError::Duplicate(*id));
             }
             register.push((*id, content.clone()));
-            self.born(*id, content, place.clone(), made)?;
+            self.born(*id, content, &place, made)?;
         }
         // Two ascending parts, which this merges.
         register.sort_by_key(|(id, _)| *id);
@@ -287,7 +313,7 @@ impl Applying {
                     object: id,
                     key: Key::Element(element),
                 };
-                self.born(element, content, place, made)?;
+                self.born(element, content, &place, made)?;
             }
         }
         let is_misplaced = |run: &&Run| {
@@ -351,7 +377,7 @@ impl Applying {
         &mut self,
         id: OpId,
         content: &Content,
-        place: Place,
+        place: &Place,
         made: &mut Vec<OpId>,
     ) -> Result<(), ApplyError> {
         match content {
@@ -392,21 +418,22 @@ impl Applying {
 
     /// Lets go what belongs to a content that was removed: its time, its place as a counter, all that stands in it.
     fn gone(&mut self, id: OpId, content: &Content) {
-        let mut stack = vec![(id, content.clone())];
-        while let Some((id, content)) = stack.pop() {
-            self.state.times.remove(&id);
-            self.lost |= self.state.counters.remove(&id).is_some();
-            if let Content::Object(_) = content
-                && let Some(object) = self.state.objects.remove(&ObjectId::Made(id))
-            {
-                stack.extend(
-                    object
-                        .items
-                        .placed()
-                        .map(|(id, content, _)| (id, content.clone())),
-                );
+        let mut objects = Vec::from_iter(self.let_go(id, content));
+        while let Some(object) = objects.pop() {
+            for (id, content, _) in object.items.placed() {
+                objects.extend(self.let_go(id, content));
             }
         }
+    }
+
+    /// Lets go what belongs to one content, and returns the object that it was.
+    fn let_go(&mut self, id: OpId, content: &Content) -> Option<Object> {
+        self.state.times.remove(&id);
+        if let Content::Object(_) = content {
+            return self.state.objects.remove(&ObjectId::Made(id));
+        }
+        self.lost |= content.is_counter() && self.state.counters.remove(&id).is_some();
+        None
     }
 
     fn counts(&mut self, changed: &BTreeMap<CountKey, Count>) -> Result<(), ApplyError> {
@@ -492,4 +519,28 @@ fn are_maximal(changed: &SequenceDelta) -> bool {
         && are_in_order
         && spans.len() == deleted.len()
         && inserted.windows(2).all(|pair| !pair[0].takes(&pair[1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ids_are_taken_once_in_whatever_order(claims in vec((1_u32..40, 1_u32..4), 0..30)) {
+            let (mut claimed, mut taken) = (Claimed::default(), BTreeSet::new());
+            for (start, len) in claims {
+                let is_free = (start..start + len).all(|id| !taken.contains(&id));
+                prop_assert_eq!(claimed.take(start, start + len), is_free);
+                if is_free {
+                    taken.extend(start..start + len);
+                }
+            }
+        }
+    }
 }

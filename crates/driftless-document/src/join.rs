@@ -33,7 +33,7 @@ impl State {
         while let Some(id) = ready.pop() {
             let items = join_items(self, other, id);
             for (child, content, key) in items.placed() {
-                joined.born(child, content, Place { object: id, key });
+                joined.born(child, content, &Place { object: id, key });
                 if let Content::Object(_) = content {
                     ready.push(ObjectId::Made(child));
                 }

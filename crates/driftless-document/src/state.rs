@@ -152,16 +152,17 @@ impl State {
     }
 
     /// Takes note of a live content: an object is there from now on, and a counter has its place.
-    pub(crate) fn born(&mut self, id: OpId, content: &Content, place: Place) {
+    pub(crate) fn born(&mut self, id: OpId, content: &Content, place: &Place) {
         match content {
             Content::Object(object_type) => {
                 let object = Object {
-                    place: Some(place),
+                    place: Some(place.clone()),
                     items: Items::new(*object_type),
                 };
                 self.objects.insert(ObjectId::Made(id), object);
             }
             content if content.is_counter() => {
+                let place = place.clone();
                 self.counters.insert(id, Counter { place, sum: 0 });
             }
             Content::Scalar(_) => {}
