@@ -5,6 +5,8 @@
 //! other side's object is dead. So the arriving side is set back to what lives in it, and an object whose namesake lives or
 //! died here under another generation is written again.
 
+use std::collections::BTreeSet;
+
 use crate::document::Document;
 use crate::edit::Edit;
 use crate::id::{Actor, ObjectId, OpId};
@@ -60,33 +62,41 @@ impl State {
 
     /// Tells whether another state has seen all that devices wrote in an object of this one, at least one operation.
     pub(crate) fn is_taken_in(&self, id: OpId, other: &Self) -> bool {
-        let mut inside = Clock::new();
-        self.authors_in(id, &mut inside);
+        let inside = self.authors_in(id);
         let is_seen = |(actor, counter): (&Actor, &u32)| other.seen_from(*actor) >= *counter;
         !inside.is_empty() && inside.iter().all(is_seen)
     }
 
-    /// Collects who wrote in an object or counter, and how far; devices only.
-    fn authors_in(&self, id: OpId, authors: &mut Clock) {
+    /// Returns which devices wrote in an object or counter, and how far; linear in it and in all totals.
+    fn authors_in(&self, id: OpId) -> Clock {
+        let mut authors = Clock::new();
         let mut note = |id: OpId| {
             if !id.actor.is_derived() {
                 let entry = authors.entry(id.actor).or_insert(0);
                 *entry = (*entry).max(id.counter);
             }
         };
-        let totals = self.counts.iter();
-        totals
-            .filter(|(key, _)| key.counters.contains(&id))
-            .for_each(|(key, count)| note(OpId::new(count.last, key.actor)));
-        let Some(object) = self.objects.get(&ObjectId::Made(id)) else {
-            return;
-        };
-        if let Items::Sequence(_, sequence) = &object.items {
-            let last = |run: &Run| OpId::new(run.end() - 1, run.start.actor);
-            sequence.runs().for_each(|run| note(last(run)));
+        let mut inside = BTreeSet::from([id]);
+        let mut objects = vec![id];
+        while let Some(id) = objects.pop() {
+            let Some(object) = self.objects.get(&ObjectId::Made(id)) else {
+                continue;
+            };
+            if let Items::Sequence(_, sequence) = &object.items {
+                let last = |run: &Run| OpId::new(run.end() - 1, run.start.actor);
+                sequence.runs().for_each(|run| note(last(run)));
+            }
+            for (id, ..) in object.items.placed() {
+                note(id);
+                inside.insert(id);
+                objects.push(id);
+            }
         }
-        let inside: Vec<OpId> = object.items.placed().map(|(id, ..)| id).collect();
-        inside.iter().for_each(|id| note(*id));
-        inside.iter().for_each(|id| self.authors_in(*id, authors));
+        for (key, count) in &self.counts {
+            if key.counters.iter().any(|id| inside.contains(id)) {
+                note(OpId::new(count.last, key.actor));
+            }
+        }
+        authors
     }
 }

@@ -8,7 +8,7 @@ use driftless_document::{Actor, branch};
 use driftless_record::Stored;
 
 use crate::commit::{Commit, Durability, Snapshot};
-use crate::plain::Plain;
+use crate::plain::{Plain, has_value};
 use crate::replica::Replica;
 use crate::session::{Failure, Session, SessionError};
 
@@ -28,7 +28,9 @@ impl Replica {
         let is_plain = self.is_plain();
         let is_unsent = !self.row.over.is_empty();
         // Records without a state have no life that could be named: those go that are known here, as they are known.
-        let known = self.plain_records().filter(|_| self.is_plain_only());
+        let known = self
+            .plain_records()
+            .filter(|record| self.is_plain_only() && has_value(*record));
         let known = known.map(|(key, record)| (key.clone(), record.sync_count));
         let known = known.collect();
         self.start_anew(actor);

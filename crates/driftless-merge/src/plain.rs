@@ -323,6 +323,6 @@ pub(crate) fn text_at(state: &State, key: &RecordKey) -> Option<String> {
     text_of(&state.get(key.as_str())?)
 }
 
-const fn has_value((_, record): (&RecordKey, &MirroredRecord)) -> bool {
+pub(crate) const fn has_value((_, record): (&RecordKey, &MirroredRecord)) -> bool {
     record.value.is_some()
 }

@@ -242,12 +242,17 @@ impl Replica {
         }
     }
 
-    /// Tells whether neither a record nor anything on its way to one stands at a key.
+    /// Tells whether neither a record nor anything on its way to one stands at a key. What is shown is asked last: a text is made
+    /// whole to know it.
     fn lacks_record(&self, key: &str) -> bool {
-        let shown = self.document.get(key);
-        let is_recorded =
-            || RecordKey::try_from(key.to_owned()).is_ok_and(|key| self.mirror.contains_key(&key));
-        shown.is_none_or(|shown| text_of(&shown).is_none()) && !is_recorded()
+        let record = RecordKey::try_from(key.to_owned());
+        let is_recorded = record.is_ok_and(|record| self.mirror.contains_key(&record));
+        let is_shown = || {
+            self.document
+                .get(key)
+                .is_some_and(|it| text_of(&it).is_some())
+        };
+        !is_recorded && !is_shown()
     }
 
     /// Returns the plain records as they will be when all is pushed.

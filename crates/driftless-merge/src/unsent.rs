@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::commit::{Commit, Durability};
 use crate::local::{LocalEdit, Operation, RefusedEdit};
 use crate::plain::text_at;
+use crate::plain_only::number;
 use crate::replica::Replica;
 
 /// One record that an old client had changed and not sent.
@@ -246,7 +247,7 @@ impl Replica {
         };
         let keeps_type = match state.get(key)? {
             Value::Text(_) => true,
-            Value::Counter(_) => text.parse::<i64>().is_ok_and(|it| it.to_string() == text),
+            Value::Counter(_) => number(&text).is_some(),
             Value::Scalar(shown) => !matches!(scalar_of(&text, &shown), Scalar::String(_)),
             _ => false,
         };
