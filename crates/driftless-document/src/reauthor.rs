@@ -31,7 +31,7 @@ pub struct Absorbed {
 
 impl Absorbed {
     /// Returns that nothing was taken in.
-    pub(crate) fn nothing() -> Self {
+    pub fn nothing() -> Self {
         Self {
             delta: Some(Delta::default()),
             edit: Edit::default(),

@@ -95,10 +95,15 @@ impl Children {
         self.waiting.is_empty() && self.read.is_empty()
     }
 
+    /// Tells whether something is so of the states of all that were read and are wanted.
+    pub(crate) fn all_states(&self, is_so: impl Fn(&State) -> bool) -> bool {
+        let mut wanted = self.read.values().filter(|child| !child.is_unwanted);
+        wanted.all(|child| is_so(&child.state))
+    }
+
     /// Tells whether a state lacks something of those that were read.
     pub(crate) fn has_unmet(&self, state: &State) -> bool {
-        let is_unmet = |child: &Child| !child.is_unwanted && !state.has_met(&child.state);
-        self.read.values().any(is_unmet)
+        !self.all_states(|child| state.has_met(child))
     }
 }
 
@@ -266,8 +271,7 @@ impl Replica {
     pub(crate) fn conclude(&mut self, mut session: Session) {
         let is_done = |name: &DatasetName, child: &Child| {
             !session.children.asked.contains(name)
-                && child.is_whole
-                && (child.is_unwanted || self.is_stored(&child.state))
+                && (child.is_unwanted || (child.is_whole && self.is_stored(&child.state)))
         };
         let children = &session.children.read;
         let next = children.iter().find(|(name, child)| is_done(name, child));

@@ -11,6 +11,7 @@ use crate::commit::{Commit, Durability, Snapshot};
 use crate::plain::{Plain, has_value};
 use crate::replica::Replica;
 use crate::session::{Failure, Session, SessionError};
+use crate::unsent::Over;
 
 impl Replica {
     /// Empties the dataset; later edits are made in a fresh document by `actor`, which must be drawn for it alone.
@@ -26,7 +27,8 @@ impl Replica {
         deleting.sort_unstable();
         deleting.dedup();
         let is_plain = self.is_plain();
-        let is_unsent = !self.row.over.is_empty();
+        // A life that is known is named.
+        let is_unsent = !self.row.over.is_empty() && self.row.lineage.is_none();
         // Records without a state have no life that could be named: those go that are known here, as they are known.
         let known = self
             .plain_records()
@@ -75,6 +77,8 @@ impl Replica {
         }
         branch!(DeletionDone);
         self.deletion_is_done(&mut session);
+        // Nothing stands there any more that an old client had seen.
+        self.row.over = Over::default();
         self.keep(Commit::new(self.key.clone()), Durability::Buffered);
         session.children.survive();
         if self.document.state().is_blank() && session.children.is_empty() {

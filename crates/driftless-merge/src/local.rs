@@ -225,15 +225,34 @@ impl Replica {
             branch!(EditRefusedFull);
             return Err(RefusedEdit::Full { wanted, size });
         }
-        let mut edit = match self.is_plain_only() {
-            true => self.retype(&operation, now),
-            false => Edit::default(),
-        };
-        edit.append(operation.perform(&mut self.document, now)?);
+        let edit = self.retype_and_perform(operation, now)?;
         if !edit.is_empty() {
             self.grew(wanted, beside);
         }
         Ok(edit)
+    }
+
+    /// Performs an operation, in a plain-only dataset upon a value that got the type for it first: both, or neither.
+    fn retype_and_perform(
+        &mut self,
+        operation: Operation,
+        now: Timestamp,
+    ) -> Result<Edit, RefusedEdit> {
+        let Some((key, value)) = self.retyped_for(&operation) else {
+            return Ok(operation.perform(&mut self.document, now)?);
+        };
+        let before = self.document.state().clone();
+        let retyped = self
+            .document
+            .put_at(&key.as_str().into(), &value, now.as_millis());
+        let both = retyped.and_then(|mut edit| {
+            edit.append(operation.perform(&mut self.document, now)?);
+            Ok(edit)
+        });
+        if both.is_err() {
+            self.document.restore(before);
+        }
+        Ok(both?)
     }
 
     fn commit_of(&mut self, before: Clock, edit: Edit) -> Option<LocalEdit> {

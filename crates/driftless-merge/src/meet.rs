@@ -32,7 +32,8 @@ impl Replica {
         self.abandon();
         self.pin_saved();
         let clock = self.document.state().clock().clone();
-        let was_blank = self.document.state().is_blank() && self.row.over.is_empty();
+        // Where nothing was ever written here, nothing that arrives is written again under this document's name.
+        let is_alone = self.document.state().clock().is_empty() && self.row.over.is_empty();
         let absorbed = self
             .document
             .meet(other.document.state(), now.as_millis())?;
@@ -47,7 +48,7 @@ impl Replica {
             self.row.plain = Plain::Wanted;
         }
         self.room.forget_beside();
-        self.inherit_unsent(other, was_blank && absorbed.edit.is_empty());
+        self.inherit_unsent(other, is_alone);
         commit.sync = Some(self.row.encode());
         self.is_new = false;
         Some(Met {

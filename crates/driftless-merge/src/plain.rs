@@ -13,8 +13,10 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{Document, Edit, OpId, State, Value, branch, mutant};
-use driftless_record::{HEAD_KEY, Lineage, Stored, is_reserved, scalar_of, text_of};
+use driftless_record::{HEAD_KEY, Head, Lineage, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
+
+use serde::{Deserialize, Serialize};
 
 use crate::commit::{Commit, MirroredRecord};
 use crate::replica::{Replica, base_name};
@@ -22,7 +24,8 @@ use crate::room::Beside;
 use crate::session::Session;
 
 /// Whether a dataset is kept as plain records too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Plain {
     /// It is not.
     #[default]
@@ -35,6 +38,13 @@ pub(crate) enum Plain {
     Retiring,
     /// It is, and there is no room for a state beside the records: see `plain_only.rs`.
     Only,
+}
+
+impl Plain {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) fn is_no(&self) -> bool {
+        *self == Self::No
+    }
 }
 
 /// What a session imports, and the state that it pushes with it.
@@ -122,6 +132,7 @@ impl Replica {
 
     /// Makes edits of what foreign hands wrote, upon the stored state, and joins the document with that.
     pub(crate) fn import(&mut self, session: &mut Session, now: Timestamp) -> Option<Imported> {
+        self.settle_over();
         // In a plain-only dataset the document has taken everything in already.
         let is_none = !self.is_plain() && self.row.over.is_empty();
         if is_none || self.is_plain_only() {
@@ -214,8 +225,7 @@ impl Replica {
     fn foreign(&self, session: &Session, shown: &State) -> Vec<(RecordKey, Option<String>)> {
         let head = self.stored.as_ref().and_then(Stored::head);
         let seen = match head {
-            // A migration leaves a `seen` above all counts, which began anew with the copy of head.
-            Some(head) => self.head_count().map(|count| head.seen.min(count)),
+            Some(head) => Some(seen_of(head, self.head_count())),
             // Without head it is what this device had listed before.
             None => self.row.lineage.map(|_| session.known),
         };
@@ -321,6 +331,12 @@ impl Replica {
 
 pub(crate) fn text_at(state: &State, key: &RecordKey) -> Option<String> {
     text_of(&state.get(key.as_str())?)
+}
+
+/// Returns up to which count a head says that plain records were seen; a migration leaves that above all counts, which began
+/// anew with the copy of head.
+pub(crate) fn seen_of(head: &Head, count: Option<SyncCount>) -> SyncCount {
+    count.map_or(head.seen, |count| head.seen.min(count))
 }
 
 pub(crate) const fn has_value((_, record): (&RecordKey, &MirroredRecord)) -> bool {

@@ -96,6 +96,7 @@ impl Replica {
         if !self.is_plain_only() {
             self.become_plain_only(&mut session, now);
         }
+        self.leave_children(&mut session);
         let (patches, is_all) = self.patches_that_fit();
         if !is_all {
             session.summary.full = Some(self.size());
@@ -186,8 +187,9 @@ impl Replica {
             mut changes,
         } = listed;
         let sent = std::mem::take(&mut self.row.plain_sent);
+        let life = stored.map(Stored::lineage);
+        let is_ours = life.is_some() && sent.iter().any(|sent| sent.lineage == life);
         for sent in sent {
-            let life = stored.map(Stored::lineage);
             match self.stands(&sent, &changes, life) {
                 Some(true) => {
                     for (key, text) in sent.texts {
@@ -209,7 +211,7 @@ impl Replica {
             return (!is_nothing).then(|| self.take_changes(changes, now));
         };
         self.row.plain_sent.clear();
-        Some(self.take_adopted(session, now, &mirrored, stored))
+        Some(self.take_adopted(session, now, &mirrored, stored, is_ours))
     }
 
     /// Tells whether a push in doubt stands; `None` if it may still arrive.
@@ -263,19 +265,25 @@ impl Replica {
 
     /// Makes the document follow records that changed.
     fn take_changes(&mut self, changes: Changes, now: Timestamp) -> (Absorbed, Edit) {
-        self.pin_saved();
-        let before = self.document.state().clone();
-        let mut edit = Edit::default();
-        for (key, change) in changes {
+        let rebased = |(key, change): (RecordKey, Change)| {
             let shown = self.document.get(key.as_str());
             let rebased = Rebased {
                 before: change.before.as_deref(),
                 local: shown.as_ref(),
                 now: change.now.as_deref(),
             };
-            if let Some(text) = rebased.text() {
-                edit.append(self.show(&key, text.as_deref(), now));
-            }
+            Some((key, rebased.text()?))
+        };
+        let texts: Vec<_> = changes.into_iter().filter_map(rebased).collect();
+        let mut edit = Edit::default();
+        if texts.is_empty() {
+            // An answer to a push shows new counts, and nothing else.
+            return (Absorbed::nothing(), edit);
+        }
+        self.pin_saved();
+        let before = self.document.state().clone();
+        for (key, text) in texts {
+            edit.append(self.show(&key, text.as_deref(), now));
         }
         let state = self.document.state();
         let delta = state.diff(&before);
@@ -300,13 +308,14 @@ impl Replica {
     }
 
     /// Goes on with the state that another device, or a push of this one in doubt, wrote: what was read of the records is in
-    /// it, and only local edits are made again.
+    /// it, and only local edits are made again. Of ours, what has no text is in it too, and what others made of that since.
     fn take_adopted(
         &mut self,
         session: &mut Session,
         now: Timestamp,
         mirrored: &BTreeMap<RecordKey, String>,
         stored: &Stored,
+        is_ours: bool,
     ) -> (Absorbed, Edit) {
         let local = self.document.state().clone();
         self.row.lineage = Some(stored.lineage());
@@ -324,8 +333,10 @@ impl Replica {
         for key in keys {
             let shown = local.get(key.as_str());
             if let Some(value) = shown.as_ref().filter(|value| text_of(value).is_none()) {
-                let path = key.as_str().into();
-                edit.append(self.document.put_at(&path, value, time).unwrap_or_default());
+                if !is_ours || self.document.get(key.as_str()).is_none() {
+                    let path = key.as_str().into();
+                    edit.append(self.document.put_at(&path, value, time).unwrap_or_default());
+                }
                 continue;
             }
             let before = mirrored.get(&key).map(String::as_str);
@@ -411,21 +422,21 @@ impl Replica {
 
     /// Tells whether anything stands here that no plain record can show.
     pub(crate) fn holds_textless(&self) -> bool {
+        self.textless_keys().next().is_some()
+    }
+
+    fn textless_keys(&self) -> impl Iterator<Item = &str> {
         let state = self.document.state();
-        let mut values = state.keys().filter_map(|key| state.get(key));
-        values.any(|value| text_of(&value).is_none())
+        let is_textless = |key: &&str| state.get(key).is_some_and(|it| text_of(&it).is_none());
+        state.keys().filter(is_textless)
     }
 
     /// Returns the keys that look different here than their records.
     pub(crate) fn unwritten_keys(&self) -> BTreeSet<String> {
         let state = self.document.state();
-        let is_textless = |key: &&str| {
-            let value = state.get(key);
-            value.is_some_and(|value| text_of(&value).is_none())
-        };
         let patches = self.plain_patches(state).into_iter();
         let patches = patches.map(|(key, _)| String::from(key));
-        let textless = state.keys().filter(is_textless).map(str::to_owned);
+        let textless = self.textless_keys().map(str::to_owned);
         patches.chain(textless).collect()
     }
 
@@ -511,18 +522,12 @@ impl Replica {
         self.conclude(session);
     }
 
-    /// Makes a decimal a counter, or a string a text, before it is counted or typed on: a record does not tell its type, and a
-    /// device that reads it anew only sees a string.
-    pub(crate) fn retype(&mut self, operation: &Operation, now: Timestamp) -> Edit {
-        let Some((key, value)) = self.retyped_for(operation) else {
-            return Edit::default();
-        };
-        let path = key.as_str().into();
-        let made = self.document.put_at(&path, &value, now.as_millis());
-        made.unwrap_or_default()
-    }
-
-    fn retyped_for(&self, operation: &Operation) -> Option<(String, Value)> {
+    /// Returns what a key must show before an operation counts or types on it: a decimal becomes a counter, a string a text. A
+    /// record does not tell its type, and a device that reads it anew only sees a string.
+    pub(crate) fn retyped_for(&self, operation: &Operation) -> Option<(String, Value)> {
+        if !self.is_plain_only() {
+            return None;
+        }
         let (path, is_counter) = match operation {
             Operation::Increment(path, _) => (path, true),
             Operation::SpliceText { path, .. } => (path, false),

@@ -7,6 +7,7 @@ use driftless_record::{Life, PlanError, Predecessor, Push, Standing, Stored, Wro
 use driftless_wire::{Op, RecordKey, RecordPatch, SyncCount, Timestamp, UpdateRecordsResponse};
 
 use crate::commit::{Commit, Durability};
+use crate::plain::{Plain, has_value};
 use crate::replica::Replica;
 use crate::row::Sent;
 use crate::session::{
@@ -35,7 +36,10 @@ impl Replica {
         }
         let state = imported.as_ref().map(|imported| &imported.state);
         let state = state.unwrap_or(self.document.state());
-        let folded = self.fold_children_in(&mut session, now, state);
+        // A push that adopts brings nothing else, so that one in doubt says nothing about it.
+        let folded = (!self.is_plain_only())
+            .then(|| self.fold_children_in(&mut session, now, state))
+            .flatten();
         let state = folded.as_ref().unwrap_or(state);
         let plain = self.wanted_patches(state);
         let is_done = match &self.stored {
@@ -71,8 +75,31 @@ impl Replica {
             Err(_) => {
                 branch!(Full);
                 session.summary.full = Some(self.size());
-                self.conclude(session);
+                self.offer_without_records(session, now);
             }
+        }
+    }
+
+    /// Goes on without the plain records that were wished for and have no room, where there are none yet: the state is
+    /// synchronized all the same. Otherwise the session ends.
+    fn offer_without_records(&mut self, mut session: Session, now: Timestamp) {
+        let state = self.document.state();
+        let is_without = match &self.stored {
+            Some(stored) => {
+                let is_plain = stored.head().is_none_or(|head| head.plain);
+                !is_plain && (stored.needs_repair() || stored.state() != state)
+            }
+            None => !self.plain_records().any(has_value),
+        };
+        if self.row.plain != Plain::Wanted || !is_without {
+            return self.conclude(session);
+        }
+        self.row.plain = Plain::No;
+        let planned = self.plan(&mut session, self.document.state(), &[]);
+        self.row.plain = Plain::Wanted;
+        match planned {
+            Ok(push) => self.push(session, now, push, Vec::new(), Brought::default()),
+            Err(_) => self.conclude(session),
         }
     }
 
@@ -95,6 +122,11 @@ impl Replica {
         let before = stored.head().and_then(|head| head.predecessor);
         let old = before.map_or(0, |before| before.counter);
         let compacted = state.compacted(session.actor(), old)?;
+        // A merged dataset that stays would be taken for another one, of which the compacted state has not seen everything.
+        let is_kept = |child: &State| !state.has_met(child) || compacted.has_met(child);
+        if !session.children.all_states(is_kept) {
+            return None;
+        }
         let is_less = compacted.population() != state.population()
             || compacted.clock().len() < state.clock().len();
         let lineage = session.lineage();

@@ -58,7 +58,7 @@ pub struct Size {
     pub dead: usize,
     /// What of it is for the clock; compacting gives back what belongs to old authors of whom nothing lives.
     pub clock: usize,
-    /// Above this, edits that grow are refused: 85 % of the dataset's limit.
+    /// Above this, edits that grow are refused: 85 % of the dataset's limit, all of it in one that is kept as plain records only.
     pub refused_above: usize,
     /// Above this, an app should tell: 70 % of the dataset's limit.
     pub warned_above: usize,
@@ -207,7 +207,9 @@ impl Replica {
         // What was counted since is only bounded from above.
         let standing = self.beside_to_be();
         self.room.beside = Some(standing);
-        self.room.measure(self.document.state());
+        if !self.is_plain_only() {
+            self.room.measure(self.document.state());
+        }
         (!self.fits(wanted, standing, growth)).then(|| self.size())
     }
 

@@ -102,8 +102,8 @@ struct Form {
     deleting: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unwanted: Vec<String>,
-    #[serde(default, skip_serializing_if = "PlainForm::is_no")]
-    plain: PlainForm,
+    #[serde(default, skip_serializing_if = "Plain::is_no")]
+    plain: Plain,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     plain_sent: Vec<SentPlainForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,48 +115,6 @@ struct Form {
     /// Milliseconds since 1970, and the count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     synced: Option<(i64, SyncCount)>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum PlainForm {
-    #[default]
-    No,
-    Wanted,
-    Yes,
-    Retiring,
-    Only,
-}
-
-impl PlainForm {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    fn is_no(&self) -> bool {
-        *self == Self::No
-    }
-}
-
-impl From<Plain> for PlainForm {
-    fn from(plain: Plain) -> Self {
-        match plain {
-            Plain::No => Self::No,
-            Plain::Wanted => Self::Wanted,
-            Plain::Yes => Self::Yes,
-            Plain::Retiring => Self::Retiring,
-            Plain::Only => Self::Only,
-        }
-    }
-}
-
-impl From<PlainForm> for Plain {
-    fn from(form: PlainForm) -> Self {
-        match form {
-            PlainForm::No => Self::No,
-            PlainForm::Wanted => Self::Wanted,
-            PlainForm::Yes => Self::Yes,
-            PlainForm::Retiring => Self::Retiring,
-            PlainForm::Only => Self::Only,
-        }
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -210,7 +168,7 @@ impl SyncRow {
             },
             deleting: write_lives(&self.deleting),
             unwanted: write_lives(&self.unwanted),
-            plain: self.plain.into(),
+            plain: self.plain,
             plain_sent: self.plain_sent.iter().map(SentPlainForm::of).collect(),
             importer: self
                 .importer
@@ -242,7 +200,7 @@ impl SyncRow {
             listed: read_ids(&form.listed)?,
             deleting: read_lives(&form.deleting)?,
             unwanted: read_lives(&form.unwanted)?,
-            plain: form.plain.into(),
+            plain: form.plain,
             plain_sent: form
                 .plain_sent
                 .into_iter()

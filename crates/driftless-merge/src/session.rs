@@ -6,7 +6,8 @@
 //! durably, and the next session lists again.
 //!
 //! Each event has its file: a list's answer in `list.rs`, the join in `absorb.rs`, a push and its refusals in `push.rs`, its
-//! success in `settle.rs`, merged datasets in `children.rs`.
+//! success in `settle.rs`, merged datasets in `children.rs`, plain records in `plain.rs` and, where nothing else has room, in
+//! `plain_only.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -72,6 +72,7 @@ impl Replica {
         };
         session.summary.wrote = Some(in_flight.wrote);
         session.summary.changed_there.extend(in_flight.keys);
+        let was_plain_only = self.is_plain_only();
         self.row.lineage = Some(in_flight.stored.lineage());
         self.row.own = self
             .row
@@ -105,10 +106,11 @@ impl Replica {
                 Compaction::Wanted
             };
         }
-        // What was not synchronized, or not folded in, is pushed onto the compacted life; one that was repaired, or into which
-        // was imported, is compacted then.
-        let was_compaction = in_flight.compacts;
-        if session.compaction == Compaction::Wanted || (was_compaction && self.has_more(&session)) {
+        // What was not synchronized, or not folded in, is pushed onto the compacted or adopted life; one that was repaired, or
+        // into which was imported, is compacted then.
+        let brought_no_more = in_flight.compacts || was_plain_only;
+        if session.compaction == Compaction::Wanted || (brought_no_more && self.has_more(&session))
+        {
             let since = self.row.count;
             return self.list(session, since);
         }

@@ -3,15 +3,15 @@
 //! An old client pushes a value under the count of the record that it was made upon. An operation replaces only what its
 //! device has seen, and a device that comes in the place of an old client has seen nothing yet. So for each such edit it is
 //! remembered *over* which record it was made, by that record's count. The session that finds the record at this count lets
-//! the edit replace what the record shows, in the type that stands there. At another count somebody else wrote there meanwhile: both values stand beside each
-//! other, and of a value and a removal the value stays.
+//! the edit replace what the record shows, in the type that stands there. At another count somebody else wrote there
+//! meanwhile: both values stand beside each other, and of a value and a removal the value stays.
 //!
 //! The rule: what was taken is named in the commit that takes it, so that it is taken once, whatever crash comes between.
 
 use std::collections::BTreeMap;
 
-use driftless_document::{Actor, Edit, Scalar, State, Value};
-use driftless_record::{scalar_of, text_of};
+use driftless_document::{Actor, Edit, OpId, Scalar, State, Value};
+use driftless_record::{Stored, scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +179,8 @@ impl Replica {
         } else {
             self.abandon();
             self.row.over.everything = true;
+            // What was imported under this name says nothing about it.
+            self.row.importer = None;
             Commit::new(self.key.clone())
         };
         self.name_taken(id, &mut commit);
@@ -236,13 +238,11 @@ impl Replica {
         if self.row.over.everything {
             return None;
         }
-        let author = self.unsent_author();
-        let own = self.document.state().conflicts(key).into_iter();
-        let mut own = own.filter(|it| it.author() == author);
+        let mut own = self.own_values(key);
         let (Some(one), None) = (own.next(), own.next()) else {
             return None;
         };
-        let Value::Scalar(Scalar::String(text)) = one.value else {
+        let Value::Scalar(Scalar::String(text)) = one else {
             return None;
         };
         let keeps_type = match state.get(key)? {
@@ -261,10 +261,31 @@ impl Replica {
             record.value.is_some() && record.value == shown
         });
         let Some(record) = record else { return false };
+        let mut own = self.own_values(key.as_str());
+        record.sync_count == count || own.any(|value| text_of(&value) == record.value)
+    }
+
+    /// Returns what an old client's edits have put at a key, as far as it stands.
+    fn own_values(&self, key: &str) -> impl Iterator<Item = Value> {
         let author = self.unsent_author();
-        let own = self.document.state().conflicts(key.as_str()).into_iter();
-        let mut own = own.filter(|it| it.author() == author);
-        record.sync_count == count || own.any(|it| text_of(&it.value) == record.value)
+        let values = self.document.state().conflicts(key).into_iter();
+        values
+            .filter(move |it| it.author() == author)
+            .map(|it| it.value)
+    }
+
+    /// Strikes out what a push has removed whose answer was lost: under the importer's name, which was on disk before it was
+    /// sent. What stands there now is newer.
+    pub(crate) fn settle_over(&mut self) {
+        let stored = self.stored.as_ref().map(Stored::state);
+        let stands = |id: OpId| stored.is_some_and(|it| it.seen_from(id.actor) >= id.counter);
+        if self
+            .row
+            .importer
+            .is_some_and(|id| id.counter > 0 && stands(id))
+        {
+            self.row.over.everything = false;
+        }
     }
 
     /// Returns under whose name the edits stand that an old client made.

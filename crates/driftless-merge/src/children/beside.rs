@@ -8,6 +8,7 @@ use driftless_document::{Actor, Document, State, branch};
 use driftless_record::{HEAD_KEY, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{DatasetName, Record, SyncCount, Timestamp};
 
+use crate::plain::seen_of;
 use crate::replica::base_name;
 
 /// The records of a merged dataset that say something else than its state.
@@ -26,26 +27,26 @@ impl<'a> Beside<'a> {
     /// what the records were written upon, and they stand beside the values of the state.
     pub(super) fn of(stored: Option<&Stored>, records: &'a [Record]) -> Self {
         let state = stored.map_or_else(State::new, |stored| stored.state().clone());
-        let head = stored.and_then(Stored::head).filter(|head| head.plain);
+        let head = stored.and_then(Stored::head);
+        let is_shown = head.is_some_and(|head| head.plain);
         let head_count = records
             .iter()
             .find(|record| record.key.as_str() == HEAD_KEY)
             .map(|record| record.sync_count);
-        // A migration leaves a `seen` above all counts, which began anew with the copy of head.
-        let seen = head.map(|head| head_count.map_or(head.seen, |count| head.seen.min(count)));
+        let seen = head.map(|head| seen_of(head, head_count));
         let is_later = |count: SyncCount| seen.is_none_or(|seen| count > seen);
         let is_foreign = |record: &&Record| {
             let key = record.key.as_str();
             let shown = state.get(key).and_then(|value| text_of(&value));
             !is_reserved(key)
                 && is_later(record.sync_count)
-                && (head.is_some() || record.value.is_some())
+                && (is_shown || record.value.is_some())
                 && record.value != shown
         };
         let mut records: Vec<&Record> = records.iter().filter(is_foreign).collect();
         records.sort_unstable_by_key(|record| &record.key);
         Self {
-            is_shown: head.is_some(),
+            is_shown,
             state,
             records,
         }

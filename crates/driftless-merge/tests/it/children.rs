@@ -1,6 +1,6 @@
 //! Merged datasets are folded in, pushed, and only then deleted.
 
-use driftless_merge::{LeftOver, Output};
+use driftless_merge::{LeftOver, Operation, Output};
 use driftless_record::RESERVED_PREFIX;
 
 use crate::world::{CHILD, Fault, World};
@@ -312,4 +312,36 @@ fn merged_dataset_that_cannot_be_reached_does_not_stop_the_session() {
         12,
         Some(3),
     );
+}
+
+#[test]
+fn compaction_does_not_bring_back_what_was_removed_of_a_merged_dataset_that_stays() {
+    let mut world = World::new(1);
+    world.put(0, "shared", 1);
+    let guest = world.join_guest();
+    world.increment(guest, "count", 3);
+    world.sync(guest);
+    world.devices.pop();
+    world.put_plain_in(CHILD, &"k".repeat(200), "long");
+    world.sync(0);
+    world.remove(0, "count");
+    world.sync(0);
+    let delete = Operation::SpliceText {
+        path: "text".into(),
+        at: 0,
+        delete: 1,
+        insert: String::new(),
+    };
+    let mut compactions = 0;
+    for _ in 0..4 {
+        world.write(0, "text", "xy");
+        world.sync(0);
+        world.edit(0, delete.clone());
+        world.sync(0);
+        world.compact(0);
+        compactions += usize::from(world.summary(0).compacted);
+        assert_eq!(world.devices[0].replica.document().counter("count"), None);
+    }
+    assert!(world.list_of(CHILD).dataset_exists);
+    assert_eq!(compactions, 1, "the next one would forget whom it has met");
 }

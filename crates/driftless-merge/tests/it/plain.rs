@@ -2,9 +2,9 @@
 
 use driftless_document::{Scalar, Value};
 use driftless_merge::Operation;
-use driftless_record::HEAD_KEY;
+use driftless_record::{HEAD_KEY, Limits};
 
-use crate::world::{Disk, Fault, World};
+use crate::world::{Disk, Fault, World, noise};
 
 /// Two devices that keep plain records, with a number, a counter and a text.
 fn two() -> World {
@@ -555,4 +555,31 @@ fn service_that_was_taken_back_to_before_the_dataset_was_plain_does_not_end_that
     world.settle();
     assert!(world.devices[0].replica.is_plain());
     assert_eq!(value(&world, "new"), Some(Value::from("5")));
+}
+
+#[test]
+fn wish_for_records_without_room_keeps_nothing_else_back() {
+    for is_stored in [true, false] {
+        let mut world = World::new(2);
+        world.limits = Limits::default().with_dataset_bytes(50_000);
+        (0..2).for_each(|device| world.restart(device));
+        if is_stored {
+            world.put(0, "first", 1);
+            world.sync(0);
+        }
+        for (key, text) in noise(25, 1_000) {
+            world.put(0, &key, text);
+        }
+        world.keep_plain(0);
+        world.sync(0);
+        assert!(world.summary(0).full.is_some());
+        assert_eq!(world.sync(0), 1, "nothing is pushed again");
+        world.sync(1);
+        assert!(world.state(1).get("noise24").is_some());
+        assert!(world.plain().is_empty());
+        (0..10).for_each(|number| world.remove(1, &format!("noise{number}")));
+        world.sync(1);
+        world.settle();
+        assert_eq!(world.plain().len(), 15 + usize::from(is_stored));
+    }
 }

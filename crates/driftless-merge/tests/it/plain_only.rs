@@ -3,32 +3,17 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{Scalar, Value};
-use driftless_merge::{Operation, RefusedEdit, UnsentId};
+use driftless_merge::{Operation, Output, RefusedEdit, UnsentId};
 use driftless_record::{Limits, is_reserved};
 
-use crate::world::{Disk, Fault, World};
-
-/// Text that does not deflate.
-fn noise(mut seed: u64, len: usize) -> String {
-    let mut next = || {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        char::from(b'!' + (seed >> 33) as u8 % 90)
-    };
-    (0..len).map(|_| next()).collect()
-}
-
-fn large(count: u64, len: usize) -> impl Iterator<Item = (String, String)> {
-    (0..count).map(move |n| (format!("large{n}"), noise(n, len)))
-}
+use crate::world::{CHILD, Disk, Fault, World, noise};
 
 /// A service of 50 KB on which an old client's dataset takes 30.
 fn small(devices: usize) -> World {
     let mut world = World::new(devices);
     world.limits = Limits::default().with_dataset_bytes(50_000);
     (0..devices).for_each(|device| world.restart(device));
-    world.put_plain_all(large(30, 990));
+    world.put_plain_all(noise(30, 990));
     world
 }
 
@@ -100,7 +85,7 @@ fn value(world: &World, device: usize, key: &str) -> Option<Value> {
 #[test]
 fn dataset_that_fits_twice_is_adopted() {
     let mut world = World::new(2);
-    world.put_plain_all(large(40, 9_990));
+    world.put_plain_all(noise(40, 9_990));
     let mut world = with_small(world);
     assert!(!world.devices[0].replica.is_plain_only());
     assert!(!world.summary(0).plain_only);
@@ -112,13 +97,13 @@ fn dataset_that_fits_twice_is_adopted() {
 fn dataset_that_does_not_fit_twice_is_read_and_edited_as_records() {
     for kilobytes in [600, 900] {
         let mut world = World::new(2);
-        world.put_plain_all(large(kilobytes / 10, 9_990));
+        world.put_plain_all(noise(kilobytes / 10, 9_990));
         let mut world = with_small(world);
         assert!(world.summary(0).changed_here.contains("name"));
         assert_eq!(world.devices[0].requests, 1);
         world.put(0, "name", "Grace");
         world.put(1, "new", 7);
-        world.remove(1, "large0");
+        world.remove(1, "noise0");
         assert_eq!(world.devices[1].replica.unsynced_keys().len(), 2);
         assert_eq!(world.sync(0), 2);
         let changed = &world.summary(0).changed_there;
@@ -128,7 +113,7 @@ fn dataset_that_does_not_fit_twice_is_read_and_edited_as_records() {
             &[
                 ("name", Some("Grace")),
                 ("new", Some("7")),
-                ("large0", None),
+                ("noise0", None),
             ],
         );
         let size = world.devices[0].replica.size();
@@ -137,7 +122,7 @@ fn dataset_that_does_not_fit_twice_is_read_and_edited_as_records() {
             .iter()
             .map(|(key, text)| key.len() + text.len())
             .sum();
-        assert_eq!(size.live, bytes + "large0".len());
+        assert_eq!(size.live, bytes + "noise0".len());
         assert_eq!((size.refused_above, size.records_limit), (1_000_000, 1_024));
     }
 }
@@ -170,7 +155,7 @@ fn edits_of_two_devices_and_an_old_client_meet_in_the_records() {
     world.put(1, "name", "Barbara");
     world.put_plain("count", "1005");
     world.put_plain("text", "begin the end");
-    world.put_plain("large1", "short");
+    world.put_plain("noise1", "short");
     world.sync(0);
     // The last one to synchronize wins where nothing merges, as among old clients.
     check(
@@ -179,7 +164,7 @@ fn edits_of_two_devices_and_an_old_client_meet_in_the_records() {
             ("count", Some("1115")),
             ("name", Some("Barbara")),
             ("text", Some("> begin the end")),
-            ("large1", Some("short")),
+            ("noise1", Some("short")),
         ],
     );
     assert_eq!(value(&world, 0, "count"), Some(Value::Counter(1_115)));
@@ -212,8 +197,8 @@ fn what_an_old_client_had_not_sent_is_made_upon_the_record_that_it_had_seen() {
         &[("a", Some("new")), ("b", None), ("c", Some("newer"))],
     );
     // Once the records are known, edits are compared with them at once.
-    world.take_unsent(0, 2, &[("a", None, 4), ("large1", Some("short"), 1)]);
-    check(&mut world, &[("a", None), ("large1", Some("short"))]);
+    world.take_unsent(0, 2, &[("a", None, 4), ("noise1", Some("short"), 1)]);
+    check(&mut world, &[("a", None), ("noise1", Some("short"))]);
 }
 
 #[test]
@@ -365,7 +350,7 @@ fn dataset_is_adopted_once_there_is_room() {
     world.put(1, "name", "Grace");
     world.write(1, "text", "> ");
     for number in 0..15 {
-        world.remove(0, &format!("large{number}"));
+        world.remove(0, &format!("noise{number}"));
     }
     world.sync(0);
     assert!(!world.devices[0].replica.is_plain_only());
@@ -392,8 +377,7 @@ fn dataset_is_adopted_once_there_is_room() {
 fn adoption_whose_answer_is_lost_is_made_once() {
     for fault in [Fault::LostAfter, Fault::LostBefore] {
         let mut world = found(2);
-        (0..15).for_each(|number| world.remove(1, &format!("large{number}")));
-        world.sync(1);
+        (0..15).for_each(|number| world.remove_plain(&format!("noise{number}")));
         world.increment(0, "count", 10);
         world.begin(0);
         world.answer(0, Fault::Nothing);
@@ -436,4 +420,72 @@ fn deletion_of_an_old_client_is_taken() {
 fn records_that_are_all_there_is_are_not_given_up() {
     let mut world = found(1);
     assert!(world.devices[0].replica.retire_plain_records().is_none());
+}
+
+#[test]
+fn edit_that_is_refused_leaves_nothing_behind() {
+    let mut world = found(1);
+    let beyond = Operation::SpliceText {
+        path: "name".into(),
+        at: 100,
+        delete: 0,
+        insert: "x".to_owned(),
+    };
+    world.try_edit(0, beyond).unwrap_err();
+    world.put(0, "count", i64::MAX);
+    world
+        .try_edit(0, Operation::Increment("count".into(), 1))
+        .unwrap_err();
+    assert_eq!(value(&world, 0, "name"), Some("Ada".into()));
+    world.put(0, "mine", 1);
+    world.restart(0);
+    check(&mut world, &[("mine", Some("1")), ("name", Some("Ada"))]);
+}
+
+#[test]
+fn adoption_whose_answer_is_lost_folds_merged_datasets_in_all_the_same() {
+    for fault in [Fault::LostAfter, Fault::LostBefore, Fault::Nothing] {
+        let mut world = found(2);
+        (0..15).for_each(|number| world.remove_plain(&format!("noise{number}")));
+        let guest = world.join_guest();
+        world.put(guest, "theirs", "1");
+        world.increment(guest, "count", 100);
+        world.sync(guest);
+        world.devices.pop();
+        world.put(0, "mine", 1);
+        world.begin(0);
+        while !matches!(world.devices[0].pending, Some(Output::Update(_))) {
+            world.answer(0, Fault::Nothing);
+        }
+        world.answer(0, fault);
+        if fault != Fault::Nothing {
+            world.abandon(0);
+            world.restart(0);
+        }
+        world.finish(0);
+        world.settle();
+        for device in [0, 1] {
+            assert_eq!(value(&world, device, "theirs"), Some("1".into()));
+        }
+        assert!(!world.list_of(CHILD).dataset_exists);
+    }
+}
+
+#[test]
+fn what_others_made_of_a_value_without_a_text_stays_when_the_adoption_was_in_doubt() {
+    let mut world = small(2);
+    world.reference = None;
+    world.put_at(0, "list", Value::list([1]));
+    world.sync(0);
+    (0..15).for_each(|number| world.remove_plain(&format!("noise{number}")));
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::LostAfter);
+    world.abandon(0);
+    world.restart(0);
+    world.sync(1);
+    world.insert(1, "list", 2);
+    world.sync(1);
+    world.settle();
+    assert_eq!(value(&world, 0, "list"), Some(Value::list([1, 2])));
 }

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::world::World;
+use crate::world::{Disk, Fault, World};
 
 /// A service with records of an old client, and a device that knows nothing of them.
 fn old() -> World {
@@ -221,6 +221,38 @@ fn trap_33_deletion_of_a_known_life_deletes_it() {
     world.sync(0);
     assert!(world.summary(0).deleted);
     check(&mut world, &[]);
+}
+
+#[test]
+fn deletion_of_a_known_life_leaves_one_that_began_since() {
+    let mut world = old();
+    world.join_device(Disk::default());
+    world.sync(1);
+    world.take_unsent(0, 1, &[("a", Some("mine"), 1)]);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::LostBefore);
+    world.delete(0);
+    world.delete(1);
+    world.sync(1);
+    world.put(1, "new", "here");
+    world.sync(1);
+    check(&mut world, &[("new", &["here"])]);
+}
+
+#[test]
+fn deletion_of_what_was_not_known_takes_once() {
+    let mut world = old();
+    assert!(world.take_unsent_deletion(0, 1));
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::LostAfter);
+    world.abandon(0);
+    world.restart(0);
+    world.join_device(Disk::default());
+    world.put(1, "new", "here");
+    world.sync(1);
+    check(&mut world, &[("new", &["here"])]);
 }
 
 /// What became of one key: what an old client had seen there, what others wrote since, and what it had not sent.

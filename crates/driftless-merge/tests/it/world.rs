@@ -109,6 +109,20 @@ pub(crate) fn key() -> DatasetKey {
 /// The dataset that a merge with a guest leaves beside `notes`.
 pub(crate) const CHILD: &str = "notes.us-east-1:0c";
 
+/// Keys with texts of a length that do not deflate.
+pub(crate) fn noise(count: u64, len: usize) -> impl Iterator<Item = (String, String)> {
+    let text = move |mut seed: u64| {
+        let mut next = || {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'!' + (seed >> 33) as u8 % 90)
+        };
+        (0..len).map(|_| next()).collect()
+    };
+    (0..count).map(move |number| (format!("noise{number}"), text(number)))
+}
+
 impl World {
     pub(crate) fn new(devices: usize) -> Self {
         let storage = Arc::new(Journal::default());
