@@ -407,7 +407,7 @@ impl Dataset {
     ///
     /// Every scalar, counter and text at a key of the dataset gets a record with its text; lists, maps and sets have none. That
     /// takes about twice the bytes. Where there is no room for that, each session synchronizes the data without records and
-    /// says [`Report::full`], until there is. Tells whether it was not so before.
+    /// reports [`Outcome::Full`](crate::Outcome::Full), until there is. Tells whether it was not so before.
     ///
     /// # Errors
     ///
