@@ -27,18 +27,18 @@ impl Replica {
         deleting.sort_unstable();
         deleting.dedup();
         let is_plain = self.is_plain();
-        // A life that is known is named.
-        let is_unsent = !self.row.over.is_empty() && self.row.lineage.is_none();
         // Records without a state have no life that could be named: those go that are known here, as they are known.
         let known = self
             .plain_records()
             .filter(|record| self.is_plain_only() && has_value(*record));
         let known = known.map(|(key, record)| (key.clone(), record.sync_count));
         let known = known.collect();
+        let over = match self.row.lineage {
+            Some(_) => Over::default(),
+            None => self.row.over.clone().deleted(known),
+        };
         self.start_anew(actor);
-        // What an old client knew of goes, whatever it had changed of that.
-        self.row.over.everything = is_unsent;
-        self.row.over.records = known;
+        self.row.over = over;
         self.row.deleting = deleting;
         self.row.unwanted = unwanted;
         // What the app asked for holds for the next life too.

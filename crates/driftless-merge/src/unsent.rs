@@ -67,6 +67,9 @@ pub(crate) struct Over {
     /// These records, if they have these counts.
     #[serde(default)]
     pub(crate) records: BTreeMap<RecordKey, SyncCount>,
+    /// These are no edits of an old client, but records that a deletion here takes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_deletion: bool,
     /// Under whose name they were made, if it was another identity's on this device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) author: Option<[u8; 8]>,
@@ -76,11 +79,29 @@ impl Over {
     pub(crate) const NOTHING: Self = Self {
         everything: false,
         records: BTreeMap::new(),
+        is_deletion: false,
         author: None,
     };
 
     pub(crate) fn is_empty(&self) -> bool {
         !self.everything && self.records.is_empty()
+    }
+
+    /// Returns over what a deletion is made that names no life: all that an old client knew of, of whose edits only those are
+    /// known that it had not sent; else what an earlier deletion takes, and these records.
+    pub(crate) fn deleted(self, known: BTreeMap<RecordKey, SyncCount>) -> Self {
+        let is_unsent = !self.is_empty() && !self.is_deletion;
+        let mut records = match is_unsent {
+            true => BTreeMap::new(),
+            false => self.records,
+        };
+        records.extend(known);
+        Self {
+            everything: self.everything || is_unsent,
+            is_deletion: !records.is_empty(),
+            records,
+            author: None,
+        }
     }
 
     /// Tells whether edits were made over this record as it stands.
@@ -150,9 +171,10 @@ impl Replica {
         })?;
         // What a life of the service's state is known of was listed, and is compared here and now.
         if !self.is_listed() {
+            let over = &mut self.row.over;
+            over.is_deletion = false;
             for edit in edits {
-                let records = &mut self.row.over.records;
-                records.entry(edit.key.clone()).or_insert(edit.count);
+                over.records.entry(edit.key.clone()).or_insert(edit.count);
             }
         }
         let mut made = made.unwrap_or_else(|| LocalEdit {

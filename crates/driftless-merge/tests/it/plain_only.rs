@@ -489,3 +489,16 @@ fn what_others_made_of_a_value_without_a_text_stays_when_the_adoption_was_in_dou
     world.settle();
     assert_eq!(value(&world, 0, "list"), Some(Value::list([1, 2])));
 }
+
+#[test]
+fn deletion_that_is_asked_for_twice_takes_no_more_than_once() {
+    let mut world = found(2);
+    world.delete(1);
+    world.restart(1);
+    world.delete(1);
+    world.put(0, "mine", 1);
+    world.sync(0);
+    world.settle();
+    let left: Vec<_> = texts(&world, 0).into_iter().collect();
+    assert_eq!(left, [("mine".to_owned(), "1".to_owned())]);
+}
