@@ -109,6 +109,16 @@ named! {
         PlainRetired,
         /// A Lambda changed a plain record.
         PlainChanged,
+        /// Records of old clients leave no room for a state.
+        PlainOnlyBegun,
+        /// What is pushed are plain records alone.
+        PlainOnlyPushed,
+        /// A push in doubt of plain records alone was found to stand.
+        PlainOnlyFoundSent,
+        /// A push in doubt of plain records alone was found not to stand.
+        PlainOnlyFoundUnsent,
+        /// A state was found where there had been none, for want of room.
+        PlainOnlyAdopted,
         /// Pushed head alone.
         PushedHead,
         /// Nothing to push.

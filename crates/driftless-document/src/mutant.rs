@@ -95,6 +95,10 @@ named! {
         PlainNotImported,
         /// What old clients write is imported whenever it differs, also where a push of ours is what is late.
         PlainAlwaysForeign,
+        /// In a dataset without room for a state, a record that changed elsewhere is written over with what stood here.
+        PlainOnlyNotFollowed,
+        /// What a merge of identities left is deleted without being folded in.
+        ChildNotFolded,
         /// Which objects the service was seen to hold is forgotten at a restart.
         ListedForgotten,
         /// The count of a record that was removed is forgotten.

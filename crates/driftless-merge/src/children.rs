@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Absorbed, Document, State, branch};
+use driftless_document::{Absorbed, Document, State, branch, mutant};
 use driftless_record::{Stored, is_reserved};
 use driftless_wire::{DatasetName, IdentityId, ListRecordsResponse, Record, Timestamp};
 
@@ -210,7 +210,7 @@ impl Replica {
         now: Timestamp,
         state: &State,
     ) -> Option<State> {
-        if !session.children.has_unmet(state) {
+        if !session.children.has_unmet(state) || mutant!(ChildNotFolded) {
             return None;
         }
         branch!(ChildFolded);
@@ -294,7 +294,7 @@ impl Replica {
 
     fn is_stored(&self, child: &State) -> bool {
         match &self.stored {
-            Some(stored) => stored.state().has_met(child),
+            Some(stored) => stored.state().has_met(child) || mutant!(ChildNotFolded),
             None => child.clock().is_empty(),
         }
     }

@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Absorbed, Carry, Edit, Value};
+use driftless_document::{Absorbed, Carry, Edit, Value, branch, mutant};
 use driftless_record::{Lineage, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{Record, RecordKey, RecordPatch, Timestamp, UpdateRecordsResponse};
 
@@ -111,6 +111,7 @@ impl Replica {
 
     /// Takes the records into the document for the first time, below what was edited here before they were known.
     fn become_plain_only(&mut self, session: &mut Session, now: Timestamp) {
+        branch!(PlainOnlyBegun);
         let changes = self.plain_records().map(|(key, record)| {
             let now = record.value.clone();
             // What an old client on this device had not sent was made upon the record that it had seen.
@@ -192,6 +193,7 @@ impl Replica {
         for sent in sent {
             match self.stands(&sent, &changes, life) {
                 Some(true) => {
+                    branch!(PlainOnlyFoundSent);
                     for (key, text) in sent.texts {
                         if let Some(change) = changes.get_mut(&key) {
                             change.before.clone_from(&text);
@@ -202,7 +204,7 @@ impl Replica {
                         };
                     }
                 }
-                Some(false) => {}
+                Some(false) => branch!(PlainOnlyFoundUnsent),
                 None => self.row.plain_sent.push(sent),
             }
         }
@@ -211,6 +213,7 @@ impl Replica {
             return (!is_nothing).then(|| self.take_changes(changes, now));
         };
         self.row.plain_sent.clear();
+        branch!(PlainOnlyAdopted);
         Some(self.take_adopted(session, now, &mirrored, stored, is_ours))
     }
 
@@ -276,7 +279,7 @@ impl Replica {
         };
         let texts: Vec<_> = changes.into_iter().filter_map(rebased).collect();
         let mut edit = Edit::default();
-        if texts.is_empty() {
+        if texts.is_empty() || mutant!(PlainOnlyNotFollowed) {
             // An answer to a push shows new counts, and nothing else.
             return (Absorbed::nothing(), edit);
         }
@@ -449,6 +452,7 @@ impl Replica {
         let Some(token) = session.token.take() else {
             return self.fail(SessionError::Answer("a list came without a session token"));
         };
+        branch!(PlainOnlyPushed);
         self.remember_plain(now, None, &patches);
         // On disk before it is sent, and every edit in it with it.
         self.keep(Commit::new(self.key.clone()), Durability::Disk);

@@ -113,7 +113,7 @@ impl Cloud {
             return None;
         }
         let last = list.next_token.unwrap_or_default();
-        let mut answer = match self.list_since(list.last_sync_count, now) {
+        let mut answer = match self.list_since(&dataset(), list.last_sync_count, now) {
             Ok(answer) => answer,
             Err(error) => return Some(refusal(&error, now)),
         };
@@ -130,12 +130,17 @@ impl Cloud {
 
     /// Returns all records of the dataset, and a token.
     pub(crate) fn list(&self, now: Timestamp) -> ListRecordsResponse {
-        let whole = self.list_since(None, now);
+        self.list_of(&dataset(), now)
+    }
+
+    fn list_of(&self, name: &DatasetName, now: Timestamp) -> ListRecordsResponse {
+        let whole = self.list_since(name, None, now);
         whole.expect("a list of everything is never refused")
     }
 
     fn list_since(
         &self,
+        name: &DatasetName,
         since: Option<SyncCount>,
         now: Timestamp,
     ) -> Result<ListRecordsResponse, ApiError> {
@@ -145,7 +150,7 @@ impl Cloud {
             let request = Request::ListRecords(ListRecordsRequest {
                 identity_pool_id: pool(),
                 identity_id: identity(),
-                dataset_name: dataset(),
+                dataset_name: name.clone(),
                 last_sync_count: since,
                 next_token,
                 max_results: None,
@@ -182,7 +187,17 @@ impl Cloud {
     /// Writes records as an old client does, which knows nothing of states; `None` removes. Returns whether that was taken: what
     /// does not fit any more is refused, which an old client would only report.
     pub(crate) fn write(&self, values: Vec<(String, Option<String>)>, now: Timestamp) -> bool {
-        let list = self.list(now);
+        self.write_into(&dataset(), values, now)
+    }
+
+    /// As [`write`](Self::write), into another dataset of the identity.
+    pub(crate) fn write_into(
+        &self,
+        name: &DatasetName,
+        values: Vec<(String, Option<String>)>,
+        now: Timestamp,
+    ) -> bool {
+        let list = self.list_of(name, now);
         let counts: BTreeMap<&str, SyncCount> = list
             .records
             .iter()
@@ -206,7 +221,7 @@ impl Cloud {
         let request = UpdateRecordsRequest {
             identity_pool_id: pool(),
             identity_id: identity(),
-            dataset_name: dataset(),
+            dataset_name: name.clone(),
             sync_session_token: list.sync_session_token.expect("a list comes with a token"),
             device_id: None,
             record_patches,
@@ -249,10 +264,9 @@ impl Cloud {
 
     /// Makes a dataset that a merge of two identities leaves beside ours.
     pub(crate) fn merge_child(&self, number: usize, now: Timestamp) {
-        let name = format!("{DATASET}.us-east-1:00000000-0000-0000-0000-{number:012}");
         let address = Address {
             owner: owner(),
-            dataset: name.parse().expect("it is a name"),
+            dataset: child(number),
         };
         let live = Live {
             created: now,
@@ -341,6 +355,12 @@ pub(crate) fn dataset() -> DatasetName {
     DATASET.parse().expect("it is a name")
 }
 
+/// Returns the name of the dataset that a merge with a guest leaves beside ours.
+pub(crate) fn child(number: usize) -> DatasetName {
+    let name = format!("{DATASET}.us-east-1:00000000-0000-0000-0000-{number:012}");
+    name.parse().expect("it is a name")
+}
+
 fn owner() -> Owner {
     Owner {
         pool: pool(),
@@ -414,7 +434,7 @@ impl Storage for Rewindable {
     fn read(&self, address: &Address, selection: Selection<'_>) -> Result<View, StorageError> {
         let mut view: View = self.storage.read(address, selection)?;
         let rotten = self.rotten();
-        if !rotten.is_empty() {
+        if !rotten.is_empty() && address.dataset == dataset() {
             for record in &mut view.records {
                 let Record {
                     key, sync_count, ..

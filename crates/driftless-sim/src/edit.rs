@@ -194,7 +194,7 @@ impl Edit {
 }
 
 /// Returns bytes that look random, the same for the same numbers.
-fn noise(key: u16, len: u16) -> Vec<u8> {
+pub(crate) fn noise(key: u16, len: u16) -> Vec<u8> {
     let mut bytes = vec![0; usize::from(len)];
     let mut hasher = blake3::Hasher::new();
     hasher.update(&key.to_le_bytes()).update(&len.to_le_bytes());

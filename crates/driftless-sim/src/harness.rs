@@ -359,6 +359,7 @@ fn plans_of<E: Clone + fmt::Debug + 'static>(
     let most = *shape.devices.end();
     let mut setting = Setting {
         marks: false,
+        filled: 0,
         // Above it the world itself would remove keys.
         dataset_bytes: 1_000_000,
         ..Setting::draw(seed, most, story)

@@ -109,7 +109,7 @@ impl Ledger {
         self.marks.insert(key, mark);
     }
 
-    /// Enters a mark that an old client put at the service.
+    /// Enters a mark that somebody else than our devices put at the service.
     pub(crate) fn enter_foreign(&mut self, key: String) {
         let mark = Mark {
             device: usize::MAX,
@@ -193,7 +193,8 @@ impl Ledger {
         self.lose_keys(is_lost);
     }
 
-    fn lose_keys(&mut self, is_lost: impl Fn(&str) -> bool) {
+    /// Takes note that these may be missing, and nothing else.
+    pub(crate) fn lose_keys(&mut self, is_lost: impl Fn(&str) -> bool) {
         for (key, mark) in &mut self.marks {
             mark.may_be_lost |= is_lost(key);
         }
@@ -234,13 +235,15 @@ impl Ledger {
         self.marks.len()
     }
 
-    /// Returns a mark of a device, of the first so many, that is not in what is stored.
-    pub(crate) fn unstored(&self, device: usize, first: usize, stored: &State) -> Option<&str> {
+    /// Returns a mark of a device, of the first so many, that is not stored.
+    pub(crate) fn unstored(
+        &self,
+        device: usize,
+        first: usize,
+        is_stored: impl Fn(&str) -> bool,
+    ) -> Option<&str> {
         let is_missing = |(key, mark): &(&String, &Mark)| {
-            mark.device == device
-                && mark.number < first
-                && !mark.may_be_lost
-                && stored.get(key).is_none()
+            mark.device == device && mark.number < first && !mark.may_be_lost && !is_stored(key)
         };
         let missing = self.marks.iter().find(is_missing);
         missing.map(|(key, _)| key.as_str())

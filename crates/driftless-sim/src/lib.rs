@@ -50,6 +50,7 @@ mod disk;
 mod draw;
 mod edit;
 mod fault;
+mod guest;
 mod harness;
 mod ledger;
 mod plan;

@@ -60,6 +60,10 @@ pub struct Setting {
     /// Whether the dataset is kept as plain records, for old clients that write too.
     #[serde(default)]
     pub plain: bool,
+    /// How many records of about a kilobyte an old client had put before; where the limit is small, they leave no room for a
+    /// state beside them.
+    #[serde(default)]
+    pub filled: usize,
 }
 
 /// How a process ends.
@@ -110,6 +114,8 @@ pub enum Step<E> {
     OldClientPut(u8, u8),
     /// An old client removes a record.
     OldClientRemove(u8),
+    /// An old client removes one of the records that fill the dataset.
+    OldClientTrim(usize),
     /// An app gives plain records up.
     RetirePlain(usize),
     /// An old client removes all reserved records.
@@ -126,6 +132,8 @@ pub enum Step<E> {
     Empty,
     /// Two identities are merged at the service, which leaves another dataset there.
     MergeChild,
+    /// A guest with data is merged into the identity: which kinds of data, as bits.
+    MergeGuest(u8),
     /// Another device begins with a copy of a device's store.
     Clone(usize),
     /// Keeps a copy of a device's store.
@@ -139,7 +147,10 @@ const LONG: usize = 10_000;
 const BUSY: usize = 350;
 
 /// The limit of a dataset in bytes, where it is not small on purpose.
-const ROOM: usize = 1_000_000;
+pub(crate) const ROOM: usize = 1_000_000;
+
+/// What a record takes that fills a dataset, in bytes.
+pub(crate) const FILLER: usize = 1_000;
 
 /// A world and what happens in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -208,6 +219,7 @@ impl Setting {
             faults: BTreeMap::new(),
             marks: true,
             plain: false,
+            filled: 0,
         }
     }
 
@@ -232,23 +244,32 @@ impl Setting {
                 faults.insert(fault, rate);
             }
         }
+        let plain = draw.chance(0.25);
+        let is_filled = plain && draw.chance(0.3);
+        let dataset_bytes = match is_filled || draw.chance(0.2) {
+            true if is_filled => draw.magnitude(10_000.0, 60_000.0) as usize,
+            true => draw.magnitude(3_000.0, 60_000.0) as usize,
+            false => ROOM,
+        };
+        let full = dataset_bytes / FILLER;
         Self {
             seed,
             devices,
             story,
             buffered: draw.chance(0.4),
-            dataset_bytes: if draw.chance(0.2) {
-                draw.magnitude(3_000.0, 60_000.0) as usize
-            } else {
-                ROOM
-            },
+            dataset_bytes,
             page: draw.chance(0.3).then(|| 2 + draw.below(4) as u32),
             pace: draw.magnitude(1.0, 2_000.0) as u32,
             latency: draw.magnitude(2.0, 600.0) as u32,
             skews,
             faults,
             marks: true,
-            plain: draw.chance(0.25),
+            plain,
+            filled: if is_filled {
+                full / 3 + draw.below(full - full / 3)
+            } else {
+                0
+            },
         }
     }
 }
@@ -268,7 +289,7 @@ impl Plan<Edit> {
         // Logs are folded where they are many and the base is large: longer worlds have room, and leave each session its time.
         let is_filled = steps >= BUSY;
         if is_filled {
-            setting.dataset_bytes = ROOM;
+            (setting.dataset_bytes, setting.filled) = (ROOM, 0);
             setting.pace = setting.pace.max(setting.latency);
         }
         let mut plan = Self::draw_with(setting, steps, |draw| Edit::draw(draw, kinds));
@@ -323,6 +344,7 @@ pub(crate) enum Kind {
     RotRecord,
     OldClientPut,
     OldClientRemove,
+    OldClientTrim,
     RetirePlain,
     OldClientClear,
     Overwrite,
@@ -331,6 +353,7 @@ pub(crate) enum Kind {
     TakeBack,
     Empty,
     MergeChild,
+    MergeGuest,
     Clone,
     Backup,
     Restore,
@@ -375,6 +398,7 @@ impl StepKinds {
         maybe(Kind::OldClientPut, 0.2, 1.0, !plain);
         maybe(Kind::OldClientPut, 0.9, 6.0, plain);
         maybe(Kind::OldClientRemove, 0.6, 1.0, plain);
+        maybe(Kind::OldClientTrim, 0.5, 3.0, setting.filled > 0);
         maybe(Kind::RetirePlain, 0.1, 0.3, plain);
         maybe(Kind::OldClientClear, 0.1, 0.5, !copies);
         maybe(Kind::Overwrite, 0.1, 0.5, !copies);
@@ -383,6 +407,8 @@ impl StepKinds {
         maybe(Kind::TakeBack, 0.3, 0.3, ends);
         maybe(Kind::Empty, 0.2, 0.2, ends);
         maybe(Kind::MergeChild, 0.1, 0.3, true);
+        // What a guest has are edits of the world's own.
+        maybe(Kind::MergeGuest, 0.15, 0.5, setting.marks);
         maybe(Kind::Clone, 0.8, 1.0, copies);
         maybe(Kind::Backup, 0.8, 1.0, copies);
         maybe(Kind::Restore, 0.8, 1.0, copies);
@@ -448,6 +474,7 @@ impl Kind {
             Self::RotRecord => Step::RotRecord(draw.below(100), draw.below(10_000)),
             Self::OldClientPut => Step::OldClientPut(draw.below(3) as u8, draw.below(9) as u8),
             Self::OldClientRemove => Step::OldClientRemove(draw.below(3) as u8),
+            Self::OldClientTrim => Step::OldClientTrim(draw.below(1_000)),
             Self::RetirePlain => Step::RetirePlain(device),
             Self::OldClientClear => Step::OldClientClear,
             Self::Overwrite => Step::Overwrite(draw.below(100)),
@@ -456,6 +483,7 @@ impl Kind {
             Self::TakeBack => Step::TakeBack(1 + draw.below(4)),
             Self::Empty => Step::Empty,
             Self::MergeChild => Step::MergeChild,
+            Self::MergeGuest => Step::MergeGuest(draw.below(256) as u8),
             Self::Clone => Step::Clone(device),
             Self::Backup => Step::Backup(device),
             Self::Restore => Step::Restore(device),
@@ -470,6 +498,7 @@ impl Kind {
                 | Self::RotRecord
                 | Self::OldClientPut
                 | Self::OldClientRemove
+                | Self::OldClientTrim
                 | Self::OldClientClear
                 | Self::Overwrite
         )

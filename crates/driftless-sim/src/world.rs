@@ -15,17 +15,18 @@ use std::fmt;
 
 use driftless::{Durability, IdentityId, Limits, Outcome, Report, SessionError, SyncError, Wrote};
 use driftless_document::{Edit, State, branch};
-use driftless_record::Stored;
+use driftless_record::{Stored, is_reserved};
 use driftless_store::MemoryStore;
-use driftless_wire::Record;
+use driftless_wire::{DatasetName, Record};
 
 use crate::agenda::{Agenda, Event, Life};
 use crate::check::{Check, Violation};
 use crate::cloud::{self, Cloud};
 use crate::device::{Device, Make, Start};
 use crate::draw::Draw;
+use crate::edit;
 use crate::ledger::Ledger;
-use crate::plan::{End, Setting, Story};
+use crate::plan::{End, FILLER, Setting, Story};
 use crate::tally::Tally;
 use crate::tasks::Tasks;
 
@@ -50,6 +51,8 @@ pub struct World {
     ledger: Ledger,
     /// What guests edited, as long as they are not merged into ours.
     guests: BTreeMap<IdentityId, Edit>,
+    /// The marks of those that were, by what the merge left of them.
+    merged: BTreeMap<DatasetName, String>,
     /// What has happened so far.
     tally: Tally,
     trace: Trace,
@@ -129,6 +132,7 @@ impl World {
             door: Door::default(),
             ledger: Ledger::new(setting.story == Story::Plain),
             guests: BTreeMap::new(),
+            merged: BTreeMap::new(),
             tally: Tally::default(),
             trace: Trace::default(),
             draws: Vec::new(),
@@ -146,9 +150,23 @@ impl World {
             world.add_device(MemoryStore::new())?;
         }
         if world.setting.plain {
+            world.fill();
             world.keep_plain_records()?;
         }
         Ok(world)
+    }
+
+    /// Lets an old client fill the dataset before any device comes.
+    fn fill(&self) {
+        let filler = |number: usize| {
+            let text = edit::noise(number as u16, FILLER as u16 / 2);
+            let text = text
+                .iter()
+                .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+            (filler_key(number), Some(text))
+        };
+        let records = (0..self.setting.filled).map(filler).collect();
+        self.cloud.write(records, self.agenda.time());
     }
 
     fn keep_plain_records(&mut self) -> Checked {
@@ -461,7 +479,13 @@ impl World {
             return Ok(());
         }
         let stored = self.stored_state()?.unwrap_or_default();
-        match self.ledger.unstored(device, marks, &stored) {
+        // Where there is no room for a state, the records are all there is.
+        let plain = report.plain_only.then(|| self.plain_texts());
+        let is_stored = |key: &str| match &plain {
+            Some(plain) => plain.contains_key(key),
+            None => stored.get(key).is_some(),
+        };
+        match self.ledger.unstored(device, marks, is_stored) {
             Some(mark) => {
                 let what = format!("device {device} has synchronized, and {mark} is not stored");
                 Err(self.violation(Check::SyncedIsStored, what))
@@ -496,6 +520,8 @@ impl World {
             (report.repaired, "repairs"),
             (report.deleted, "deletions carried out"),
             (report.compacted, "compactions"),
+            (!report.merged.is_empty(), "merged datasets folded in"),
+            (report.plain_only, "syncs without room for a state"),
             (
                 !report.changed_here.is_empty(),
                 "joins that changed a device",
@@ -606,6 +632,15 @@ impl World {
         Ok(())
     }
 
+    /// Returns what old clients see.
+    fn plain_texts(&self) -> BTreeMap<String, String> {
+        let records = self.cloud.list(self.agenda.time()).records.into_iter();
+        let plain = records.filter(|record| !is_reserved(record.key.as_str()));
+        plain
+            .filter_map(|record| Some((record.key.as_str().to_owned(), record.value?)))
+            .collect()
+    }
+
     /// Returns the state that the records at the service hold.
     fn stored_state(&self) -> Checked<Option<State>> {
         let stored = self.stored()?;
@@ -620,6 +655,11 @@ impl World {
             self.violation(Check::HeadIsReadable, what)
         })
     }
+}
+
+/// Returns the key of a record that fills the dataset.
+fn filler_key(number: usize) -> String {
+    format!("f{number}")
 }
 
 /// Names an error without what is different each time.

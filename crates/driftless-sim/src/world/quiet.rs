@@ -5,15 +5,16 @@ use std::mem::discriminant;
 
 use driftless::{Outcome, Report, Value};
 use driftless_document::{Delta, ObjectId, State};
-use driftless_record::{Stored, is_reserved, text_of};
+use driftless_record::{Stored, text_of};
 use driftless_store::MemoryStore;
 use driftless_wire::{Record, RecordKey};
 
 use super::{Checked, World};
 use crate::agenda::Life;
 use crate::check::Check;
+use crate::cloud;
 use crate::ledger::SHARED;
-use crate::plan::End;
+use crate::plan::{End, ROOM};
 
 /// How often each device synchronizes at most until nobody has anything to say.
 pub(super) const ROUNDS: usize = 6;
@@ -74,7 +75,7 @@ impl World {
             let (mut is_quiet, mut is_full) = (true, false);
             for device in 0..self.devices.len() {
                 let report = self.call(device)?;
-                is_quiet &= report.requests == 1;
+                is_quiet &= report.requests == quiet_requests(&report);
                 if let Outcome::Full(_) = report.outcome {
                     is_full = true;
                     self.make_room(device)?;
@@ -147,10 +148,15 @@ impl World {
             return Err(self.violation(Check::RestIsReached, what));
         }
         let stored = stored.map(|stored| stored.state().clone());
+        self.check_merged()?;
+        let plain = self.plain_texts();
         for number in 0..self.devices.len() {
             let state = self.devices[number].state();
+            let is_plain_only = self.devices[number].dataset.is_plain_only();
             let agrees = match &stored {
-                Some(stored) => state == *stored,
+                Some(stored) => state == *stored && !is_plain_only,
+                // The records are all there is, and each device has read them under ids of its own.
+                None if is_plain_only => texts(&state) == plain,
                 // What was made and removed before anything was stored leaves a clock, which nobody needs.
                 None => state.is_blank(),
             };
@@ -177,21 +183,26 @@ impl World {
         self.check_reference()
     }
 
+    /// Checks that what merges left was folded in and is gone, where it has room.
+    fn check_merged(&mut self) -> Checked {
+        let mut left = self.cloud.datasets(self.agenda.time());
+        left.retain(|name| *name != cloud::dataset());
+        if self.setting.dataset_bytes >= ROOM && !left.is_empty() {
+            let what = format!("{left:?} should have been folded in");
+            return Err(self.violation(Check::RestIsReached, what));
+        }
+        let left: BTreeSet<&String> = left.iter().filter_map(|it| self.merged.get(it)).collect();
+        self.ledger
+            .lose_keys(|key| left.iter().any(|mark| *mark == key));
+        Ok(())
+    }
+
     /// Checks that old clients see what devices see.
     fn check_plain(&self, state: &State) -> Checked {
         if !self.devices[0].dataset.is_plain() || self.is_retired {
             return Ok(());
         }
-        let shown = state.keys().filter_map(|key| {
-            let text = text_of(&state.get(key)?)?;
-            Some((key.to_owned(), text))
-        });
-        let shown: BTreeMap<String, String> = shown.collect();
-        let records = self.cloud.list(self.agenda.time()).records.into_iter();
-        let plain = records.filter(|record| !is_reserved(record.key.as_str()));
-        let plain =
-            plain.filter_map(|record| Some((record.key.as_str().to_owned(), record.value?)));
-        let plain: BTreeMap<String, String> = plain.collect();
+        let (shown, plain) = (texts(state), self.plain_texts());
         if shown == plain {
             return Ok(());
         }
@@ -296,12 +307,12 @@ impl World {
         } else {
             Report::default()
         };
-        let expected = if pushed.wrote.is_some() {
-            2
-        } else {
-            pushed.requests
+        // Beside what is left over a push is a list and an update.
+        let expected = match pushed.wrote {
+            Some(_) => 1 + quiet_requests(&pushed),
+            None => pushed.requests,
         };
-        if quiet.requests == 1 && pushed.requests == expected {
+        if quiet.requests == quiet_requests(&quiet) && pushed.requests == expected {
             return Ok(());
         }
         let what = format!(
@@ -310,4 +321,15 @@ impl World {
         );
         Err(self.violation(Check::RequestsAreFew, what))
     }
+}
+
+/// Returns what a state shows as texts.
+fn texts(state: &State) -> BTreeMap<String, String> {
+    let text = |key: &str| Some((key.to_owned(), text_of(&state.get(key)?)?));
+    state.keys().filter_map(text).collect()
+}
+
+/// Returns how many requests a session takes that has nothing to say: a list, and one of each merged dataset that has no room.
+fn quiet_requests(report: &Report) -> u32 {
+    1 + report.left_over.len() as u32
 }

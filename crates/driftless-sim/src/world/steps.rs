@@ -5,11 +5,17 @@ use std::collections::BTreeSet;
 use driftless::{Dataset, PutError, RefusedEdit};
 use driftless_record::Stored;
 
-use super::{Checked, MOST_CALLS, MOST_DEVICES, World};
+use super::{Checked, MOST_CALLS, MOST_DEVICES, World, filler_key};
 use crate::check::Check;
+use crate::cloud;
 use crate::disk::Death;
+use crate::draw::Draw;
+use crate::guest::Guest;
 use crate::ledger::SHARED;
-use crate::plan::{End, Step, Story};
+use crate::plan::{End, ROOM, Step, Story};
+
+/// The most datasets of the identity before guests are merged no more; a service takes twenty.
+const MOST_DATASETS: usize = 10;
 
 impl World {
     /// Takes a step; `edit` makes the edits of the plan.
@@ -70,6 +76,12 @@ impl World {
                 let values = vec![(old_key(*key), None)];
                 self.cloud.write(values, self.agenda.time());
             }
+            Step::OldClientTrim(number) => {
+                self.tally.count("records removed by an old client");
+                let number = number % self.setting.filled.max(1);
+                let values = vec![(filler_key(number), None)];
+                self.cloud.write(values, self.agenda.time());
+            }
             Step::OldClientClear => self.clear(),
             Step::Overwrite(slot) => self.overwrite(*slot),
             Step::Delete(device) => {
@@ -91,6 +103,7 @@ impl World {
                 let number = self.step % 8;
                 self.cloud.merge_child(number, self.agenda.time());
             }
+            Step::MergeGuest(kinds) => self.guest_comes(*kinds),
             Step::Clone(device) => self.clone_device(at(device))?,
             Step::Backup(device) => {
                 let device = at(device);
@@ -209,6 +222,31 @@ impl World {
         self.poll()
     }
 
+    /// A guest with data is merged into the identity at the service: its dataset stands beside ours until it is folded in.
+    fn guest_comes(&mut self, kinds: u8) {
+        if self.cloud.datasets(self.agenda.time()).len() >= MOST_DATASETS {
+            return;
+        }
+        self.tally.count("guests with data merged at the service");
+        let mark = self.ledger.next_mark();
+        let name = cloud::child(1_000 + self.merged.len());
+        let mut draw = Draw::new(self.setting.seed, &format!("guest {}", self.merged.len()));
+        let guest = Guest::new(kinds, &mark, &self.limits(), &mut draw);
+        let is_there = self
+            .cloud
+            .write_into(&name, guest.records, self.agenda.time());
+        if !is_there {
+            return;
+        }
+        self.ledger.enter_foreign(mark.clone());
+        self.merged.insert(name, mark);
+        match guest.edit {
+            Some(edit) if self.setting.dataset_bytes >= ROOM => self.ledger.record(edit),
+            // What has no room stays where it is, and what stands in records has no id yet.
+            _ => self.ledger.forget_reference(),
+        }
+    }
+
     fn cancel(&mut self, device: usize) -> Checked {
         let life = self.devices[device].life;
         if !self.tasks.cancel(life) {
@@ -320,12 +358,15 @@ impl World {
 
     /// An old client removes what it does not know.
     fn clear(&mut self) {
+        let slots = self.cloud.slots(self.agenda.time());
+        if slots.is_empty() {
+            return;
+        }
         self.tally.count("slots cleared by an old client");
         self.is_whole = false;
         self.spoilt_by = None;
-        let slots = self.cloud.slots(self.agenda.time()).into_iter();
-        self.cloud
-            .write(slots.map(|key| (key, None)).collect(), self.agenda.time());
+        let slots = slots.into_iter().map(|key| (key, None)).collect();
+        self.cloud.write(slots, self.agenda.time());
         self.may_be_unknown();
     }
 
@@ -343,7 +384,10 @@ impl World {
 
     fn delete(&mut self, device: usize) -> Checked {
         let dataset = self.devices[device].dataset.clone();
-        self.ledger.lose(|key| dataset.contains_key(key));
+        // Of what a merge left it may have read, and that goes with it.
+        let merged: BTreeSet<&str> = self.merged.values().map(String::as_str).collect();
+        self.ledger
+            .lose(|key| dataset.contains_key(key) || merged.contains(key));
         let deleted = dataset.delete();
         // It knows no life of the dataset from now on.
         self.devices[device].has_synced = false;
