@@ -11,8 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Absorbed, Document, State, branch, mutant};
-use driftless_record::{Stored, is_reserved};
+use driftless_document::{Absorbed, Clock, Document, State, branch, mutant};
+use driftless_record::{Stored, encode, is_reserved};
 use driftless_wire::{DatasetName, IdentityId, ListRecordsResponse, Record, Timestamp};
 
 use crate::absorb::COUNTER_LIMIT;
@@ -230,17 +230,25 @@ impl Replica {
         (document.state() != state).then(|| document.state().clone())
     }
 
-    /// Leaves the merged datasets where they are that do not fit beside the data here.
+    /// Leaves the merged datasets where they are that nothing here has room for.
     pub(crate) fn leave_children(&self, session: &mut Session) {
+        while self.leave_largest_child(session) {}
+    }
+
+    /// Leaves the largest of the merged datasets where it is that do not fit together beside the data here; `false` if none is
+    /// left.
+    pub(crate) fn leave_largest_child(&self, session: &mut Session) -> bool {
         let state = self.document.state();
-        let (read, unmet): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut session.children.read)
-                .into_iter()
-                .partition(|(_, child)| child.is_unwanted || state.has_met(&child.state));
-        session.children.read = read;
-        for name in unmet.into_keys() {
-            session.leave(name, LeftOver::Full);
-        }
+        let children = session.children.read.iter();
+        let unmet =
+            children.filter(|(_, child)| !child.is_unwanted && !state.has_met(&child.state));
+        let len = |state: &State| encode(&state.diff(&State::new()), &Clock::new()).len();
+        let largest = unmet.max_by_key(|(_, child)| len(&child.state));
+        let Some(name) = largest.map(|(name, _)| name.clone()) else {
+            return false;
+        };
+        session.leave(name, LeftOver::Full);
+        true
     }
 
     /// Takes what a push brought of merged datasets, and of plain records with them, into the document; the push stands.

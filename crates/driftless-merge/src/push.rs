@@ -65,9 +65,8 @@ impl Replica {
                 };
                 self.push(session, now, push, plain, brought);
             }
-            Err(_) if folded.is_some() => {
+            Err(_) if folded.is_some() && self.leave_largest_child(&mut session) => {
                 branch!(ChildrenDoNotFit);
-                self.leave_children(&mut session);
                 self.offer(session, now);
             }
             // Plans fail for one reason: there is no room for the state, or for new plain records beside it.

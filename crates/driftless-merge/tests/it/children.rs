@@ -287,12 +287,15 @@ fn merged_dataset_that_does_not_fit_stays_and_the_rest_is_synchronized() {
     world.sync(0);
     world.put_plain_in(CHILD, "theirs", &large(7, 400_000));
     world.put_plain_in(CHILD, "more", &large(8, 400_000));
+    let other = "notes.us-east-1:0d";
+    world.put_plain_in(other, "other", "fits");
     world.put(0, "small", 1);
     world.sync(0);
-    let left: Vec<_> = world.summary(0).left_over.values().copied().collect();
-    assert_eq!(left, [LeftOver::Full]);
+    let left: Vec<_> = world.summary(0).left_over.iter().collect();
+    assert_eq!(left, [(&CHILD.parse().unwrap(), &LeftOver::Full)]);
     assert!(world.summary(0).full.is_none() && !world.devices[0].replica.has_unsynced());
     assert!(world.list_of(CHILD).dataset_exists);
+    assert!(world.state(0).get("other").is_some() && !world.list_of(other).dataset_exists);
 }
 
 #[test]
