@@ -202,14 +202,19 @@ impl Dataset {
 
     /// Asks the service what it has of the dataset: one request (DescribeDataset); `None` if it has none.
     ///
-    /// Dropping the future is safe at any time.
+    /// Like a session it asks first who the device is, which costs nothing while credentials last. Dropping the future is safe
+    /// at any time.
     ///
     /// # Errors
     ///
-    /// [`SyncError`] if the service cannot be asked.
+    /// [`SyncError`] if the service cannot be asked, [`SyncError::OtherIdentity`] if this is a handle of somebody else's
+    /// dataset.
     pub async fn describe(&self) -> Result<Option<RemoteDataset>, SyncError> {
         let describing = async {
-            let identity = self.shared.known_identity().await?;
+            // Of somebody else's nobody is asked, not even who the device is.
+            self.slot.owner()?;
+            self.shared.identify().await?;
+            let identity = self.shared.whose(Some(&self.slot)).await?;
             describe(&self.shared, &identity, self.name()).await
         };
         self.shared.until_closed(describing).await

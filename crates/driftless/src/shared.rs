@@ -110,13 +110,23 @@ impl Shared {
         identity_of(self.open().owner.clone())
     }
 
-    /// Returns whose data are shown, and asks if nobody is known yet.
-    pub(crate) async fn known_identity(self: &Arc<Self>) -> Result<IdentityId, SyncError> {
-        if let Some(identity) = self.identity() {
+    /// Returns whose an open dataset is, or without one whose data are shown, and asks if nobody is known yet.
+    ///
+    /// A dataset that was left to the identity before is refused, and nobody is asked for it. Whoever makes a request of a
+    /// dataset calls this once and keeps to the answer.
+    pub(crate) async fn whose(
+        self: &Arc<Self>,
+        slot: Option<&Slot>,
+    ) -> Result<IdentityId, SyncError> {
+        let known = || match slot {
+            Some(slot) => Ok::<_, SyncError>(identity_of(slot.owner()?)),
+            None => Ok(self.identity()),
+        };
+        if let Some(identity) = known()? {
             return Ok(identity);
         }
         self.identify().await?;
-        self.identity().ok_or(SyncError::NoIdentity)
+        known()?.ok_or(SyncError::NoIdentity)
     }
 
     /// Returns a dataset as the store has it, or a new one.

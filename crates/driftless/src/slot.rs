@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driftless_document::{Actor, Edit, branch, mutant};
-use driftless_merge::{Commit, Durability, LocalEdit, Replica};
+use driftless_merge::{Commit, Durability, LocalEdit, Owner, Replica};
 use driftless_store::CommitError;
 use driftless_wire::DatasetName;
 use tokio::sync::watch;
@@ -87,6 +87,15 @@ impl Slot {
     pub(crate) fn writable(&self) -> Result<MutexGuard<'_, Inner>, Refusal> {
         let inner = self.lock();
         inner.refusal.map_or(Ok(inner), Err)
+    }
+
+    /// Returns whose the dataset is, unless it is closed or was left to the identity before.
+    pub(crate) fn owner(&self) -> Result<Owner, Refusal> {
+        let inner = self.lock();
+        match inner.refusal {
+            Some(refusal @ (Refusal::Closed | Refusal::OtherIdentity)) => Err(refusal),
+            Some(Refusal::Broken) | None => Ok(inner.replica.key().owner().clone()),
+        }
     }
 
     /// Makes an edit and makes it durable; listeners and the recorder hear of it after that.

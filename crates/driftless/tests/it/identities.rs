@@ -13,8 +13,8 @@ use driftless::wire::{
     SyncCount, Timestamp, UpdateRecordsRequest,
 };
 use driftless::{
-    Became, Client, ClientBuilder, Dataset, DatasetError, Durability, OpenError, Owner, PushError,
-    PutError, Schedule, Scope, SyncError, Unsynced,
+    Became, Client, ClientBuilder, Dataset, DatasetError, DeviceError, Durability, OpenError,
+    Owner, PushError, PutError, Schedule, Scope, SyncError, Unsynced,
 };
 use driftless_server::{
     Config, KeyPair, MemoryStorage, Pool, PushHint, Server, Service as Core, SharedKeyLogins,
@@ -377,6 +377,44 @@ async fn trap_30_session_of_a_handle_from_before_a_login_tells_and_sends_nothing
     assert!(matches!(error, SyncError::OtherIdentity));
     assert!(of_ann.has_unsynced());
     assert!(device.client.remote_datasets().await.unwrap().is_empty());
+}
+
+/// Bob has his own registration, in which a dataset of the same name is wished for.
+#[tokio::test]
+async fn trap_31_handle_from_before_a_login_asks_and_wishes_nothing_in_the_name_of_the_next() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    let of_ann = device.notes();
+    device.log_in("bob");
+    let bob = device.client.identify().await.unwrap().unwrap();
+    let setting = format!("device/{bob}");
+    let row = r#"{"version":1,"device":{"id":"bobs","digest":"0"},"datasets":{"notes":"waiting"}}"#;
+    let row = row.as_bytes();
+    let set = device
+        .store
+        .set_setting(&setting, Some(row), Durability::Disk);
+    set.unwrap();
+    assert!(device.client.device_id().unwrap().is_some());
+    check_refused(&of_ann).await;
+    assert_eq!(device.store.setting(&setting).unwrap().unwrap(), row);
+    // Nor does it make the device somebody's.
+    device.sign_out();
+    check_refused(&of_ann).await;
+    assert_eq!(device.client.identity(), None);
+}
+
+/// Checks that whatever a handle may ask of the service is refused, for it is another identity's.
+async fn check_refused(handle: &Dataset) {
+    let described = handle.describe().await;
+    assert!(matches!(described, Err(SyncError::OtherIdentity)));
+    let wishes = [
+        handle.subscribe().await.map(drop),
+        handle.unsubscribe().await,
+    ];
+    for wish in wishes {
+        let is_refused = matches!(wish, Err(DeviceError::Sync(SyncError::OtherIdentity)));
+        assert!(is_refused, "{wish:?}");
+    }
 }
 
 #[tokio::test]
