@@ -280,6 +280,7 @@ impl ClientBuilder {
             open: Mutex::new(Open::new(owner)),
             devices: Devices::default(),
             opened: watch::Sender::new(()),
+            logins: watch::Sender::new(()),
             closed: watch::Sender::new(false),
         };
         if let Some(report) = report {

@@ -117,13 +117,21 @@ impl Client {
         Ok(self.identity())
     }
 
-    /// Makes the next request ask for credentials with the logins as they are then: to be called when a guest has logged in.
+    /// Makes the next request ask for credentials with the logins as they are then: to be called when a guest has logged in,
+    /// or the same person anew.
+    ///
+    /// Whatever [synchronizes by itself](Self::auto_sync) asks at once who it is, if a network may be used, and tries again what
+    /// failed for the login before.
     ///
     /// If somebody logs out, or somebody else may be next, [`sign_out`](Self::sign_out) is the right call.
     pub fn logins_changed(&self) {
-        if let Some(identities) = &self.shared.identities {
-            identities.logins_changed();
-        }
+        let Some(identities) = &self.shared.identities else {
+            return;
+        };
+        identities.logins_changed();
+        self.shared.logins.send_replace(());
+        let slots = self.shared.open().datasets.clone();
+        slots.values().for_each(|slot| slot.wake());
     }
 
     /// Forgets who this device is, at once and offline, so that the next person sees nothing of this one.

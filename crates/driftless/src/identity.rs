@@ -222,8 +222,11 @@ impl Shared {
             self.store.commit(met.commit, Durability::Disk)?;
             self.store.forget(&source, Durability::Disk)?;
         }
-        if let Some(mut inner) = inner {
+        if let (Some(mut inner), Some(slot)) = (inner, slot) {
             inner.go_on_with(self, replica);
+            drop(inner);
+            // What was moved is not at the service yet, and what is there is not here.
+            slot.wish();
         }
         Ok(())
     }

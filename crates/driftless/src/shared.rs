@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) devices: Devices,
     /// Says that a slot was put in.
     pub(crate) opened: watch::Sender<()>,
+    /// Says that somebody may have logged in.
+    pub(crate) logins: watch::Sender<()>,
     /// Whether the client was closed; it changes under the lock of `open`.
     pub(crate) closed: watch::Sender<bool>,
 }

@@ -28,7 +28,7 @@ pub(crate) struct Slot {
     name: DatasetName,
     inner: Mutex<Inner>,
     pub(crate) turns: Turns,
-    /// How often it was wished that news be fetched; edits wake whoever watches it too.
+    /// How often it was wished that news be fetched; edits and logins wake whoever watches it too.
     pub(crate) wishes: watch::Sender<u64>,
 }
 
@@ -149,7 +149,7 @@ impl Slot {
         }
         inner.record(shared, &self.name, &made.edit);
         inner.tell(shared, &made.changed, Origin::Local);
-        self.wishes.send_modify(|_| ());
+        self.wake();
         self.fold_if_long(shared, inner);
         Ok(())
     }
@@ -168,7 +168,7 @@ impl Slot {
         inner.last = None;
         inner.keep(shared, commit).map_err(PutError::Store)?;
         inner.tell(shared, &keys, Origin::Local);
-        self.wishes.send_modify(|_| ());
+        self.wake();
         Ok(())
     }
 
@@ -205,9 +205,14 @@ impl Slot {
         kept.map_err(PutError::Store)?;
         inner.record(shared, &self.name, &made.edit);
         inner.tell(shared, &made.changed, Origin::Local);
-        self.wishes.send_modify(|_| ());
+        self.wake();
         self.fold_if_long(shared, inner);
         Ok(Some(answer))
+    }
+
+    /// Lets whoever synchronizes by itself look whether there is something to do.
+    pub(crate) fn wake(&self) {
+        self.wishes.send_modify(|_| ());
     }
 
     /// Asks whoever synchronizes by itself for a session.

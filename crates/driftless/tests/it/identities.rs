@@ -13,8 +13,8 @@ use driftless::wire::{
     SyncCount, Timestamp, UpdateRecordsRequest,
 };
 use driftless::{
-    Became, Client, ClientBuilder, Dataset, DatasetError, DeviceError, Durability, OpenError,
-    Owner, PushError, PutError, Schedule, Scope, SyncError, Unsynced,
+    AutoSync, Became, Client, ClientBuilder, Dataset, DatasetError, DeviceError, Durability,
+    OpenError, Owner, PushError, PutError, Reconnect, Report, Schedule, Scope, SyncError, Unsynced,
 };
 use driftless_server::{
     Config, KeyPair, MemoryStorage, Pool, PushHint, Server, Service as Core, SharedKeyLogins,
@@ -27,6 +27,9 @@ use crate::fake::NoPause;
 use crate::service::POOL;
 
 const PROVIDER: &str = "login.example";
+
+/// Whose login the service refuses.
+const NOBODY: &str = "nobody";
 
 /// A server with an identity pool, which stops when it is dropped.
 pub(crate) struct Cloud {
@@ -71,6 +74,9 @@ impl LoginsSource for Who {
             let Some(who) = who else {
                 return Ok(Logins::none());
             };
+            if who == NOBODY {
+                return Ok(Logins::none().with(PROVIDER, "no token"));
+            }
             let subject = Subject::new(who).unwrap();
             let expires = Timestamp::from_millis(4_900_000_000_000);
             let token = logins().sign(&pool(), PROVIDER, &subject, expires);
@@ -782,6 +788,73 @@ async fn trap_53_edits_that_wait_are_synchronized_by_itself_once_their_owner_is_
     assert_eq!(other.keys(), names(&["ann's"]));
     let bob = cloud.device_of("bob").await;
     assert!(bob.client.remote_datasets().await.unwrap().is_empty());
+}
+
+/// She has signed out, and nothing but the login says that she is back.
+#[tokio::test]
+async fn trap_53_edits_that_wait_are_synchronized_by_itself_once_their_owner_logs_in() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    device.notes().put("ann's", 1).unwrap();
+    device.sign_out();
+    let mut auto = device.client.auto_sync(Schedule::default()).unwrap();
+    device.log_in("ann");
+    until(&mut auto, "notes", |outcome| outcome.is_ok()).await;
+    let other = cloud.device_of("ann").await;
+    other.notes().synchronize().await.unwrap();
+    assert_eq!(other.keys(), names(&["ann's"]));
+}
+
+/// The service merges the guest into Ann while another dataset is synchronized.
+#[tokio::test]
+async fn dataset_that_moves_to_a_login_is_synchronized_by_itself() {
+    let cloud = Cloud::start().await;
+    let ann = cloud.device_of("ann").await;
+    let device = cloud.device();
+    let (notes, other) = (device.notes(), device.client.dataset("other").unwrap());
+    notes.put("guest's", 1).unwrap();
+    notes.synchronize().await.unwrap();
+    let edits_only = Schedule::default().reconnect(Reconnect::Unsynced);
+    let mut auto = device.client.auto_sync(edits_only).unwrap();
+    *device.who.logs_in_at_push.lock().unwrap() = Some("ann");
+    other.put("key", 1).unwrap();
+    other.synchronize().await.unwrap();
+    assert_eq!(device.client.identity(), ann.client.identity());
+    assert!(notes.has_unsynced());
+    while notes.has_unsynced() {
+        assert!(auto.changed().await);
+    }
+    ann.notes().synchronize().await.unwrap();
+    assert_eq!(ann.keys(), names(&["guest's"]));
+}
+
+#[tokio::test]
+async fn what_a_login_was_refused_for_is_tried_again_by_itself_after_the_next_login() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    let ann = device.client.identity();
+    let notes = device.notes();
+    let edits_only = Schedule::default().reconnect(Reconnect::Unsynced);
+    let mut auto = device.client.auto_sync(edits_only).unwrap();
+    device.log_in(NOBODY);
+    notes.put("key", 1).unwrap();
+    until(&mut auto, "notes", |outcome| outcome.is_err()).await;
+    device.log_in("ann");
+    until(&mut auto, "notes", |outcome| outcome.is_ok()).await;
+    assert_eq!(device.client.identity(), ann);
+    assert!(!notes.has_unsynced());
+}
+
+/// Waits until a session of a dataset, begun by itself, has ended so.
+async fn until(
+    auto: &mut AutoSync,
+    dataset: &str,
+    is_it: impl Fn(&Result<Report, SyncError>) -> bool,
+) {
+    let name = dataset.parse().unwrap();
+    while !auto.outcomes().get(&name).is_some_and(&is_it) {
+        assert!(auto.changed().await);
+    }
 }
 
 fn names(names: &[&str]) -> Vec<String> {
