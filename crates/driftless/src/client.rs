@@ -10,12 +10,11 @@ use driftless_wire::{
     Dataset as RemoteDataset, DatasetName, IdentityId, ListDatasetsRequest, Request, Response,
     limits,
 };
-use tokio::sync::watch;
 
 use crate::builder::{ClientBuilder, Place};
 use crate::dataset::Dataset;
 use crate::error::{CloseError, DatasetError, SyncError};
-use crate::identity::{IdentityChange, identity_of};
+use crate::identity::{IdentityChanges, identity_of};
 use crate::shared::{Open, Shared};
 use crate::slot::Slot;
 use crate::wipe::{Scope, Unsynced, WipeError};
@@ -147,10 +146,10 @@ impl Client {
         self.shared.sign_out()
     }
 
-    /// Returns the last change of the identity, also one that was made at the start, and wakes whoever waits for the next.
+    /// Returns the last change of the identity, also one that was made at the start, and those from now on.
     #[must_use]
-    pub fn identity_changes(&self) -> watch::Receiver<Option<IdentityChange>> {
-        self.shared.changed_identity.subscribe()
+    pub fn identity_changes(&self) -> IdentityChanges {
+        IdentityChanges::of(&self.shared)
     }
 
     /// Removes data from this device, not from the service. It waits for the disk.

@@ -26,6 +26,10 @@ use crate::shared::{Open, Shared};
 use crate::slot::Slot;
 use crate::workers::on_worker;
 
+mod changes;
+
+pub use changes::IdentityChanges;
+
 /// The setting of the store that tells who the device is.
 const IDENTITY_SETTING: &str = "identity";
 

@@ -56,7 +56,7 @@
 //! | [`Dataset::synchronize`], [`Client::handle_push`], [`Client::remote_datasets`], [`Client::refresh`], [`Client::register_device`], [`Dataset::subscribe`] | the network, without blocking the thread |
 //! | [`Dataset::synchronize_on_connectivity`] | a network that may be used, and then the same |
 //! | [`Client::auto_sync`] | nothing: it synchronizes in tasks of its own from then on |
-//! | [`Changes::next`], [`AutoSync::changed`] | a change, without blocking the thread |
+//! | [`Changes::next`], [`AutoSync::changed`], [`IdentityChanges::next`] | a change, without blocking the thread |
 //!
 //! Only synchronizing needs a tokio runtime (and `remote_datasets`, with the transport that comes
 //! along). Its disk work is done on the runtime's blocking threads. What blocks is short, but an
@@ -177,7 +177,7 @@ pub use error::{
     CloseError, DatasetError, DeviceError, OpenError, PutAsError, PutError, SyncError, UndoError,
     ValueError,
 };
-pub use identity::{Became, IdentityChange};
+pub use identity::{Became, IdentityChange, IdentityChanges};
 #[cfg(feature = "local-store-import")]
 pub use local_store::{
     ImportedDataset, LocalStoreError, LocalStoreKind, LocalStoreReport, NotUnderstood, Overtaken,

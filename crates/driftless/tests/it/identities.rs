@@ -221,10 +221,10 @@ async fn trap_32_what_was_made_before_any_identity_is_adopted_by_the_first() {
     let notes = device.notes();
     notes.put("offline", 1).unwrap();
     assert_eq!(device.client.identity(), None);
-    let mut changes = device.client.identity_changes();
+    let changes = device.client.identity_changes();
     notes.synchronize().await.unwrap();
     assert!(!notes.has_unsynced(), "the handle goes on");
-    let change = changes.borrow_and_update().clone().unwrap();
+    let change = changes.last().unwrap();
     assert_eq!((change.before, change.data), (None, Became::Moved));
     assert_eq!(change.now, device.client.identity());
     assert!(device.store.datasets(&Owner::Local).unwrap().is_empty());
@@ -347,11 +347,11 @@ async fn trap_31_another_login_shows_its_own_data_and_leaves_the_others() {
     of_ann.put("ann's", 1).unwrap();
     of_ann.synchronize().await.unwrap();
     of_ann.put("unsynced", 2).unwrap();
-    let mut changes = device.client.identity_changes();
+    let changes = device.client.identity_changes();
     for _ in 0..2 {
         device.log_in("bob");
         device.client.identify().await.unwrap();
-        let change = changes.borrow_and_update().clone().unwrap();
+        let change = changes.last().unwrap();
         assert_eq!(change.data, Became::Kept);
         assert!(!device.keys().contains(&"ann's".to_owned()));
         device.notes().put("bob's", 1).unwrap();
@@ -497,6 +497,35 @@ async fn trap_29_name_that_a_merge_has_no_room_for_is_refused() {
     );
 }
 
+/// A change is told while the client is locked: what an app holds of it must not keep the client waiting, nor it the app.
+#[tokio::test]
+async fn changes_are_copies_that_an_app_may_look_at_and_call_the_client() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    let client = device.client.clone();
+    let mut changes = client.identity_changes();
+    let first = changes.last();
+    assert_eq!(first.as_ref().unwrap().now, client.identity());
+    device.log_in("bob");
+    device.client.identify().await.unwrap();
+    device.sign_out();
+    // Of two that nobody waited for it is the last.
+    let change = changes.next().await.unwrap();
+    assert_eq!((change.before.is_some(), change.now), (true, None));
+    assert_eq!(changes.last().unwrap().before, change.before);
+    let waiting = tokio::spawn(async move {
+        let change = changes.next().await.unwrap();
+        assert_eq!(change.now, client.identity());
+        changes.next().await
+    });
+    device.log_in("ann");
+    device.client.identify().await.unwrap();
+    // It hears of Ann before it hears of the end.
+    tokio::task::yield_now().await;
+    device.client.close().unwrap();
+    assert_eq!(waiting.await.unwrap(), None);
+}
+
 /// Somebody logs in between a session's list and its push.
 #[tokio::test]
 async fn trap_30_login_inside_of_a_session_ends_it_and_another_one_follows() {
@@ -509,9 +538,9 @@ async fn trap_30_login_inside_of_a_session_ends_it_and_another_one_follows() {
     let guest = device.client.identity();
     notes.increment("count", 10).unwrap();
     *device.who.logs_in_at_push.lock().unwrap() = Some("ann");
-    let mut changes = device.client.identity_changes();
+    let changes = device.client.identity_changes();
     let report = notes.synchronize().await.unwrap();
-    let change = changes.borrow_and_update().clone().unwrap();
+    let change = changes.last().unwrap();
     assert_eq!((change.before, change.data), (guest, Became::Moved));
     assert_eq!(report.merged.len(), 1);
     assert_eq!(device.client.identity(), ann.client.identity());

@@ -55,9 +55,9 @@ async fn wiped_device_runs_no_session_of_who_it_was() {
     let notes = device.notes();
     notes.put("key", 1).unwrap();
     notes.synchronize().await.unwrap();
-    let mut changes = device.client.identity_changes();
+    let changes = device.client.identity_changes();
     device.client.wipe(Scope::Device, Unsynced::Keep).unwrap();
-    let change = changes.borrow_and_update().clone().unwrap();
+    let change = changes.last().unwrap();
     assert!(change.before.is_some() && change.now.is_none());
     let refused = notes.synchronize().await;
     assert!(matches!(refused, Err(SyncError::Closed)));
