@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driftless_merge::{DatasetKey, Durability, Owner, Replica};
 use driftless_store::{CommitError, Store};
@@ -19,7 +19,6 @@ use driftless_transport::{
 };
 use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
 use crate::error::{DatasetError, MoveError, SyncError};
 use crate::shared::{Open, Shared};
@@ -61,16 +60,11 @@ pub enum Became {
 /// Who a device is, asked of an identity pool.
 pub(crate) struct Identities {
     pool: Arc<IdentityPool>,
-    /// One asks at a time, so that of two answers the later one counts.
-    asking: Mutex<()>,
 }
 
 impl Identities {
     pub(crate) fn new(pool: Arc<IdentityPool>) -> Self {
-        Self {
-            pool,
-            asking: Mutex::default(),
-        }
+        Self { pool }
     }
 
     pub(crate) fn logins_changed(&self) {
@@ -81,12 +75,12 @@ impl Identities {
 impl Shared {
     /// Asks who this device is and lets the client show that one's data; costs nothing while credentials last.
     ///
-    /// Dropping the future is safe: a change that has begun is carried through.
+    /// All who ask at the same time share one answer of the pool, and one failure. Dropping the future is safe: a change that
+    /// has begun is carried through.
     pub(crate) async fn identify(self: &Arc<Self>) -> Result<(), SyncError> {
         let Some(identities) = &self.identities else {
             return Ok(());
         };
-        let asking = identities.asking.lock().await;
         loop {
             let signed_out = self.device.sign_outs();
             let id = match identities.pool.identity().await {
@@ -96,18 +90,17 @@ impl Shared {
                 Err(error) => return Err(SyncError::Identity(Arc::new(error))),
             };
             if self.is_now(&id) || self.become_in_time(id, signed_out).await? {
-                break;
+                return Ok(());
             }
         }
-        drop(asking);
-        Ok(())
     }
 
     fn is_now(&self, id: &IdentityId) -> bool {
-        matches!(&self.open().owner, Owner::Identity(owner) if owner == id)
+        self.open().is_of(id)
     }
 
-    /// Becomes an identity where the disk may be waited for, unless somebody signed out meanwhile.
+    /// Becomes an identity where the disk may be waited for, unless somebody signed out meanwhile, or the pool has heard of
+    /// another one since; tells whether it is that one now.
     async fn become_in_time(
         self: &Arc<Self>,
         id: IdentityId,
@@ -116,13 +109,32 @@ impl Shared {
         let shared = Arc::clone(self);
         let work = move || {
             let mut open = shared.open();
-            match shared.is_closed() {
-                true => Err(SyncError::Closed),
-                false if shared.device.sign_outs() != signed_out => Ok(false),
-                false => shared.become_identity(&mut open, id).map(|()| true),
+            if shared.is_closed() {
+                return Err(SyncError::Closed);
             }
+            if open.is_of(&id) {
+                return Ok(true);
+            }
+            if shared.device.sign_outs() != signed_out || !shared.is_last(&id)? {
+                return Ok(false);
+            }
+            shared.become_identity(&mut open, id).map(|()| true)
         };
         on_worker(&*self.workers, work).await?
+    }
+
+    /// Tells whether an identity is the last that the pool has heard of; if it is not, the pool is asked anew.
+    ///
+    /// Answers come back in any order. The pool writes down each before it gives it out, in theirs.
+    fn is_last(&self, id: &IdentityId) -> Result<bool, SyncError> {
+        let unavailable =
+            |error| SyncError::Identity(Arc::new(CredentialsError::Unavailable(error)));
+        let row = self.device.read().map_err(unavailable)?;
+        let is_last = row.identity.as_ref() == Some(id);
+        if let (false, Some(identities)) = (is_last, &self.identities) {
+            identities.logins_changed();
+        }
+        Ok(is_last)
     }
 
     /// Lets the client show the data of an identity, and moves to it what is to be moved.
@@ -305,7 +317,7 @@ pub(crate) struct Moves {
 /// before somebody signed out is not kept.
 pub(crate) struct DeviceRow {
     store: Arc<dyn Store>,
-    sign_outs: StdMutex<SignOuts>,
+    sign_outs: Mutex<SignOuts>,
 }
 
 /// How often somebody signed out.
@@ -321,7 +333,7 @@ impl DeviceRow {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            sign_outs: StdMutex::default(),
+            sign_outs: Mutex::default(),
         }
     }
 

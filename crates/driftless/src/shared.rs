@@ -65,6 +65,11 @@ impl Open {
         }
     }
 
+    /// Tells whether it is an identity's data that are shown.
+    pub(crate) fn is_of(&self, id: &IdentityId) -> bool {
+        matches!(&self.owner, Owner::Identity(owner) if owner == id)
+    }
+
     pub(crate) fn key(&self, name: &DatasetName) -> DatasetKey {
         DatasetKey::new(self.owner.clone(), name.clone())
     }

@@ -22,6 +22,7 @@ use driftless_server::{
 };
 use tokio::sync::{Notify, oneshot};
 
+use crate::auto::settle;
 use crate::failures::check_text;
 use crate::fake::NoPause;
 use crate::service::POOL;
@@ -51,6 +52,8 @@ struct Who {
     name: Mutex<Option<&'static str>>,
     /// Logs somebody in while a session runs, before its first push.
     logs_in_at_push: Mutex<Option<&'static str>>,
+    /// How many questions for the logins there were.
+    questions: Mutex<u32>,
     /// How many of the next questions for the logins wait, so that the test goes on meanwhile.
     slow: Mutex<u32>,
     asked: Notify,
@@ -60,6 +63,7 @@ struct Who {
 impl LoginsSource for Who {
     fn logins(&self) -> BoxFuture<'_, Result<Logins, BoxError>> {
         let who = *self.name.lock().unwrap();
+        *self.questions.lock().unwrap() += 1;
         Box::pin(async move {
             let is_slow = {
                 let mut slow = self.slow.lock().unwrap();
@@ -571,6 +575,31 @@ async fn answer_about_who_signed_out_meanwhile_is_void() {
     assert_ne!(now, Some(ann));
     device.restart();
     assert_eq!(device.client.identity(), now);
+}
+
+/// The sessions of ten datasets begin together, with credentials that have run out and no network.
+#[tokio::test]
+async fn all_who_ask_who_it_is_while_nobody_answers_share_one_failure() {
+    let cloud = Cloud::start().await;
+    let mut device = cloud.device();
+    // Nobody listens there.
+    device.url = "http://127.0.0.1:1".to_owned();
+    device.restart();
+    *device.who.slow.lock().unwrap() = 1;
+    let sessions: Vec<_> = (0..10)
+        .map(|number| {
+            let dataset = device.client.dataset(&format!("dataset-{number}")).unwrap();
+            tokio::spawn(async move { dataset.synchronize().await })
+        })
+        .collect();
+    device.who.asked.notified().await;
+    settle().await;
+    device.who.goes_on.notify_one();
+    for session in sessions {
+        let failed = session.await.unwrap();
+        assert!(matches!(failed, Err(SyncError::Identity(_))));
+    }
+    assert_eq!(*device.who.questions.lock().unwrap(), 1);
 }
 
 #[tokio::test]
