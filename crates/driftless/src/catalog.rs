@@ -275,6 +275,9 @@ impl Kept {
     }
 }
 
+/// What the names of the settings begin with; the identity follows.
+pub(crate) const SETTINGS: &str = "catalog/";
+
 fn setting(identity: &IdentityId) -> String {
-    format!("catalog/{identity}")
+    format!("{SETTINGS}{identity}")
 }

@@ -154,6 +154,9 @@ impl Client {
 
     /// Removes data from this device, not from the service. It waits for the disk.
     ///
+    /// Of the registration for pushes the device keeps nothing either, so nothing could take back what the service knows: call
+    /// [`unregister_device`](Self::unregister_device) before, or pushes for the one whose data are gone go on to come.
+    ///
     /// Handles of open datasets are closed; opening a dataset anew gets it from the service with the next synchronization.
     /// Datasets that were [set aside](Self::set_aside) are not touched, nor are the bytes of the store's files before it
     /// rewrites them: to leave no trace, close the client and delete the directory.

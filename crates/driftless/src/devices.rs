@@ -132,6 +132,17 @@ impl Devices {
         })
     }
 
+    /// Removes settings of these from the store, and what is remembered of them. What the service answers to earlier requests
+    /// is void from then on.
+    pub(crate) fn wipe(&self, store: &dyn Store, settings: &[String]) -> Result<(), CommitError> {
+        let mut rows = self.lock();
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        rows.clear();
+        self.locked_left().clear();
+        let mut settings = settings.iter();
+        settings.try_for_each(|name| store.set_setting(name, None, Durability::Disk))
+    }
+
     /// Returns what an answer to a request that is made now must come [after](Self::note).
     pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::SeqCst)
@@ -169,6 +180,11 @@ impl Devices {
         !self.locked_left().is_empty()
     }
 
+    fn lock(&self) -> Rows<'_> {
+        // A row is replaced whole, so a panic leaves none half changed.
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn locked_left(&self) -> MutexGuard<'_, BTreeSet<(IdentityId, DatasetName)>> {
         // One insertion or removal at a time, so a panic leaves none half done.
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
@@ -179,8 +195,7 @@ impl Devices {
         store: &dyn Store,
         identity: &IdentityId,
     ) -> Result<(Rows<'_>, Row), RowError> {
-        // A row is replaced whole, so a panic leaves none half changed.
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = self.lock();
         if let Some(row) = rows.get(identity) {
             let row = row.clone();
             return Ok((rows, row));
@@ -197,8 +212,11 @@ impl Devices {
 
 type Rows<'a> = MutexGuard<'a, BTreeMap<IdentityId, Row>>;
 
+/// What the names of the settings begin with; the identity follows.
+pub(crate) const SETTINGS: &str = "device/";
+
 fn setting(identity: &IdentityId) -> String {
-    format!("device/{identity}")
+    format!("{SETTINGS}{identity}")
 }
 
 fn damaged() -> Row {

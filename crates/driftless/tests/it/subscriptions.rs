@@ -28,7 +28,7 @@ use crate::fake::{Fake, Fault};
 use crate::service::{IDENTITY, POOL, SECRET};
 
 /// Returns a service that pushes to Google's devices.
-fn service() -> Arc<Fake> {
+pub(crate) fn service() -> Arc<Fake> {
     let fake = Fake::new();
     fake.handle(push_setting()).unwrap();
     fake
