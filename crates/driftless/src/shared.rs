@@ -50,18 +50,21 @@ pub(crate) struct Shared {
     pub(crate) closed: watch::Sender<bool>,
 }
 
+/// Open datasets, each once.
+pub(crate) type Slots = BTreeMap<DatasetName, Arc<Slot>>;
+
 /// Whose data are shown, and the datasets of that owner that are open, each once.
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) owner: Owner,
-    pub(crate) datasets: BTreeMap<DatasetName, Arc<Slot>>,
+    pub(crate) datasets: Slots,
 }
 
 impl Open {
     pub(crate) const fn new(owner: Owner) -> Self {
         Self {
             owner,
-            datasets: BTreeMap::new(),
+            datasets: Slots::new(),
         }
     }
 
@@ -110,6 +113,12 @@ impl Shared {
     pub(crate) fn open(&self) -> MutexGuard<'_, Open> {
         // A slot is put in or taken out whole, so a panic leaves nothing half done.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whose data are shown and which datasets of that owner are open, both of one moment.
+    pub(crate) fn shown(&self) -> (Owner, Slots) {
+        let open = self.open();
+        (open.owner.clone(), open.datasets.clone())
     }
 
     /// Returns whose data are shown, if that is somebody.

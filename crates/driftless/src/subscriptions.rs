@@ -276,9 +276,9 @@ async fn want(
 fn names(shared: &Shared, identity: IdentityId) -> Result<Vec<DatasetName>, DeviceError> {
     let owner = Owner::Identity(identity);
     let mut names = shared.store.datasets(&owner).map_err(DeviceError::Read)?;
-    let open = shared.open();
-    if open.owner == owner {
-        names.extend(open.datasets.keys().cloned());
+    let (shown, slots) = shared.shown();
+    if shown == owner {
+        names.extend(slots.into_keys());
     }
     Ok(names)
 }

@@ -56,6 +56,8 @@ struct Who {
     questions: Mutex<u32>,
     /// How many of the next questions for the logins wait, so that the test goes on meanwhile.
     slow: Mutex<u32>,
+    /// Answers about which datasets there are wait too.
+    holds_lists: Mutex<bool>,
     asked: Notify,
     goes_on: Notify,
 }
@@ -104,7 +106,16 @@ impl Transport for Meddler {
             *self.who.name.lock().unwrap() = Some(name);
             self.pool.logins_changed();
         }
-        self.transport.exchange(request)
+        let is_held = request.operation() == Operation::ListDatasets
+            && std::mem::take(&mut *self.who.holds_lists.lock().unwrap());
+        Box::pin(async move {
+            let answer = self.transport.exchange(request).await;
+            if is_held {
+                self.who.asked.notify_one();
+                self.who.goes_on.notified().await;
+            }
+            answer
+        })
     }
 }
 
@@ -411,6 +422,33 @@ async fn trap_31_handle_from_before_a_login_asks_and_wishes_nothing_in_the_name_
     device.sign_out();
     check_refused(&of_ann).await;
     assert_eq!(device.client.identity(), None);
+}
+
+/// Bob comes between the question and the answer.
+#[tokio::test]
+async fn trap_31_list_of_datasets_is_about_the_identity_that_it_was_asked_for() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    device.notes().put("ann's", 1).unwrap();
+    device.notes().synchronize().await.unwrap();
+    device.client.dataset("of-ann").unwrap();
+    *device.who.holds_lists.lock().unwrap() = true;
+    let asking = tokio::spawn({
+        let client = device.client.clone();
+        async move { client.refresh().await.unwrap() }
+    });
+    device.who.asked.notified().await;
+    device.log_in("bob");
+    device.client.identify().await.unwrap();
+    device.client.dataset("of-bob").unwrap();
+    device.who.goes_on.notify_one();
+    let catalog = asking.await.unwrap();
+    let names: Vec<_> = catalog.datasets.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["notes"]);
+    let notes = catalog.datasets.values().next().unwrap();
+    assert!(notes.is_here && notes.there.is_some() && catalog.refreshed.is_some());
+    let of_bob = device.client.catalog().unwrap();
+    assert_eq!((of_bob.datasets.len(), of_bob.refreshed), (1, None));
 }
 
 /// Checks that whatever a handle may ask of the service is refused, for it is another identity's.
