@@ -14,10 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driftless_merge::{DatasetKey, Durability, Owner, Replica};
 use driftless_store::{CommitError, Store};
-use driftless_transport::{
-    BoxError, BoxFuture, CredentialsError, Identity, IdentityCache, IdentityPool, Origin,
-};
-use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
+use driftless_transport::{BoxError, CredentialsError, Identity, IdentityPool, Origin};
+use driftless_wire::{DatasetName, IdentityId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DatasetError, MoveError, SyncError};
@@ -25,8 +23,10 @@ use crate::shared::{Open, Shared};
 use crate::slot::Slot;
 use crate::workers::on_worker;
 
+mod cache;
 mod changes;
 
+pub(crate) use cache::DeviceCache;
 pub use changes::IdentityChanges;
 
 /// The setting of the store that tells who the device is.
@@ -463,23 +463,6 @@ struct Row {
 
 /// The version of the row; a later one is refused.
 const VERSION: u32 = 1;
-
-impl IdentityCache for DeviceRow {
-    fn get<'a>(
-        &'a self,
-        _pool: &'a IdentityPoolId,
-    ) -> BoxFuture<'a, Result<Option<IdentityId>, BoxError>> {
-        Box::pin(async { self.asked() })
-    }
-
-    fn set<'a>(
-        &'a self,
-        _pool: &'a IdentityPoolId,
-        identity: &'a Identity,
-    ) -> BoxFuture<'a, Result<(), BoxError>> {
-        Box::pin(async { self.keep(identity) })
-    }
-}
 
 impl fmt::Debug for DeviceRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,6 +15,7 @@ use driftless::wire::{
 use driftless::{
     AutoSync, Became, Client, ClientBuilder, Dataset, DatasetError, DeviceError, Durability,
     OpenError, Owner, PushError, PutError, Reconnect, Report, Schedule, Scope, SyncError, Unsynced,
+    Work, Workers,
 };
 use driftless_server::{
     Config, KeyPair, MemoryStorage, Pool, PushHint, Server, Service as Core, SharedKeyLogins,
@@ -638,6 +639,31 @@ async fn all_who_ask_who_it_is_while_nobody_answers_share_one_failure() {
         assert!(matches!(failed, Err(SyncError::Identity(_))));
     }
     assert_eq!(*device.who.questions.lock().unwrap(), 1);
+}
+
+/// Has no thread that may wait for the disk.
+#[derive(Debug)]
+struct NoWorkers;
+
+impl Workers for NoWorkers {
+    fn step(&self, _: Work) -> bool {
+        false
+    }
+
+    fn background(&self, _: Work) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn who_the_device_is_is_kept_by_the_threads_that_wait_for_the_disk() {
+    let cloud = Cloud::start().await;
+    let (store, who) = (MemoryStore::new(), Arc::default());
+    let builder = builder(&cloud.url, &store, &who).workers(Arc::new(NoWorkers));
+    let client = builder.open().unwrap();
+    let refused = client.identify().await;
+    assert!(matches!(refused, Err(SyncError::Identity(_))));
+    assert_eq!(store.setting("identity").unwrap(), None);
 }
 
 #[tokio::test]
