@@ -106,11 +106,12 @@ impl Client {
     /// Asks who this device is and lets the client show that one's data, as each synchronization does before it begins.
     ///
     /// It costs nothing while credentials last; without an identity pool it does nothing. To be called after a login, before
-    /// data are shown. What an [`IdentityChange`] means for open datasets is told there.
+    /// data are shown. What an [`IdentityChange`](crate::IdentityChange) means for open datasets is told there.
     ///
     /// # Errors
     ///
-    /// [`SyncError::Identity`] if it cannot be asked now: the client goes on showing the data that it shows.
+    /// [`SyncError::Identity`] if it cannot be asked now, [`SyncError::IdentityRow`] if the store's own row cannot be read: the
+    /// client goes on showing the data that it shows.
     pub async fn identify(&self) -> Result<Option<IdentityId>, SyncError> {
         self.shared.until_closed(self.shared.identify()).await?;
         Ok(self.identity())

@@ -2,6 +2,7 @@
 //!
 //! A text has up to three parts: what happened, what is still safe, what to do now. The cause is in `source`.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -233,6 +234,13 @@ pub enum SyncError {
     /// Who this device is cannot be asked now, or the login is refused.
     #[error("the identity is not known; edits are kept and wait; {}", remedy::of_credentials(.0))]
     Identity(#[source] Arc<CredentialsError>),
+    /// Who the device is was written by a later version, or is damaged, as at [`OpenError::Identity`]. Nothing was changed; the
+    /// client goes on showing the data that it shows. Only [`Client::wipe`](crate::Client::wipe) of the whole device replaces a
+    /// damaged one.
+    #[error(
+        "the identity of the device cannot be read; edits are kept and wait; update the app if a later version wrote it"
+    )]
+    IdentityRow(#[source] Arc<dyn Error + Send + Sync>),
     /// The client shows the data of another identity by now, perhaps since this session began, and this is a handle from
     /// before. Its edits stay unsynced until that identity is back.
     #[error("the dataset belongs to another identity")]

@@ -9,6 +9,7 @@
 //! after a crash. What is still to be moved stands in the store, written together with the new identity.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -87,7 +88,7 @@ impl Shared {
                 Ok(identity) => identity.id,
                 // It may be the answer to a question from before.
                 Err(_) if self.device.sign_outs() != signed_out => continue,
-                Err(error) => return Err(SyncError::Identity(Arc::new(error))),
+                Err(error) => return Err(unknown(error)),
             };
             if self.is_now(&id) || self.become_in_time(id, signed_out).await? {
                 return Ok(());
@@ -127,9 +128,10 @@ impl Shared {
     ///
     /// Answers come back in any order. The pool writes down each before it gives it out, in theirs.
     fn is_last(&self, id: &IdentityId) -> Result<bool, SyncError> {
-        let unavailable =
-            |error| SyncError::Identity(Arc::new(CredentialsError::Unavailable(error)));
-        let row = self.device.read().map_err(unavailable)?;
+        let row = self
+            .device
+            .read()
+            .map_err(|error| unreadable(error.into()))?;
         let is_last = row.identity.as_ref() == Some(id);
         if let (false, Some(identities)) = (is_last, &self.identities) {
             identities.logins_changed();
@@ -139,9 +141,7 @@ impl Shared {
 
     /// Lets the client show the data of an identity, and moves to it what is to be moved.
     fn become_identity(&self, open: &mut Open, id: IdentityId) -> Result<(), SyncError> {
-        let unavailable =
-            |error| SyncError::Identity(Arc::new(CredentialsError::Unavailable(error)));
-        let moves = self.moves_to(open, &id).map_err(unavailable)?;
+        let moves = self.moves_to(open, &id).map_err(unreadable)?;
         let before = std::mem::replace(&mut open.owner, Owner::Identity(id.clone()));
         let data = match moves.from.contains_key(&before) {
             true => Became::Moved,
@@ -290,6 +290,22 @@ impl Shared {
     }
 }
 
+/// Returns why nobody knows who the device is: the row cannot be read, or the pool cannot be asked.
+fn unknown(error: CredentialsError) -> SyncError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(found) = cause {
+        if found.is::<Unreadable>() {
+            return SyncError::IdentityRow(Arc::new(error));
+        }
+        cause = found.source();
+    }
+    SyncError::Identity(Arc::new(error))
+}
+
+fn unreadable(error: BoxError) -> SyncError {
+    SyncError::IdentityRow(error.into())
+}
+
 /// Tells whether a failure says that the credentials are another identity's by now.
 pub(crate) fn is_other_identity(error: &SyncError) -> bool {
     use driftless_transport::ExchangeError::Credentials;
@@ -387,7 +403,8 @@ impl DeviceRow {
     /// Forgets the identity; what is still to be moved stays known.
     fn sign_out(&self) -> Result<(), DatasetError> {
         let mut lock = self.lock();
-        let row = self.read().map_err(DatasetError::Identity)?;
+        let row = self.read();
+        let row = row.map_err(|error| DatasetError::Identity(error.into()))?;
         let row = Row {
             identity: None,
             ..row
@@ -428,15 +445,19 @@ impl DeviceRow {
         Ok(self.read()?.identity)
     }
 
-    fn read(&self) -> Result<Row, BoxError> {
+    fn read(&self) -> Result<Row, Unreadable> {
+        self.try_read().map_err(Unreadable)
+    }
+
+    fn try_read(&self) -> Result<Row, BoxError> {
         let Some(bytes) = self.store.setting(IDENTITY_SETTING)? else {
             return Ok(Row::default());
         };
-        let row: Row = serde_json::from_slice(&bytes)?;
-        if row.version > VERSION {
-            return Err(format!("the identity row has version {}", row.version).into());
+        let VersionForm { version } = serde_json::from_slice(&bytes)?;
+        if version > VERSION {
+            return Err(format!("the identity row has version {version}").into());
         }
-        Ok(row)
+        Ok(serde_json::from_slice(&bytes)?)
     }
 
     fn write(&self, row: Row) -> Result<(), CommitError> {
@@ -448,6 +469,17 @@ impl DeviceRow {
         self.store
             .set_setting(IDENTITY_SETTING, Some(&bytes), Durability::Disk)
     }
+}
+
+/// Why the row was not read: it is damaged or of a later version, or the disk failed. Whatever passes it on, a session tells it
+/// by this type from a pool that cannot be asked.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unreadable(BoxError);
+
+#[derive(Deserialize)]
+struct VersionForm {
+    version: u32,
 }
 
 /// What the store keeps of identities.
