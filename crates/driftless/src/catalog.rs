@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::dataset::Dataset;
 use crate::error::{DatasetError, SyncError};
 use crate::shared::{Shared, Slots};
-use crate::subscriptions::{ask, is_not_found};
+use crate::subscriptions::ask;
 use crate::workers::on_worker;
 
 const VERSION: u32 = 1;
@@ -226,7 +226,7 @@ pub(crate) async fn describe(
     match ask(shared, Request::DescribeDataset(request)).await {
         Ok(Response::DescribeDataset(answer)) => Ok(Some(answer.dataset)),
         Ok(_) => Err(SyncError::WrongAnswer),
-        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -251,7 +251,7 @@ impl Row {
     }
 
     /// Forgets the device and all that it wanted.
-    pub(crate) fn unregister(&mut self) {
+    fn unregister(&mut self) {
         self.leave_all();
         self.datasets.clear();
         self.device = None;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use driftless_merge::{RefusedEdit, ReplicaError, SessionError};
 use driftless_store::{CommitError, RecoverError};
 use driftless_transport::{BoxError, CredentialsError, ExchangeError, Retry};
-use driftless_wire::{ErrorCode, IdError};
+use driftless_wire::IdError;
 
 use crate::remedy;
 
@@ -272,6 +272,11 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// Tells whether the service has not what was asked for.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Request(error) if error.is_not_found())
+    }
+
     /// Tells whether the same may go well later, without anything that is done here.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
@@ -337,17 +342,10 @@ pub enum DeviceError {
 impl From<SyncError> for DeviceError {
     fn from(error: SyncError) -> Self {
         match error {
-            SyncError::Request(error) if is_unconfigured(&error) => Self::NotConfigured(error),
+            SyncError::Request(error) if error.is_unconfigured() => Self::NotConfigured(error),
             error => Self::Sync(error),
         }
     }
-}
-
-/// Tells whether an identity pool has no pushes, or none to the platform.
-pub(crate) fn is_unconfigured(error: &ExchangeError) -> bool {
-    error
-        .api()
-        .is_some_and(|api| api.code == ErrorCode::InvalidConfiguration)
 }
 
 /// Why a client did not close cleanly. It is closed all the same.

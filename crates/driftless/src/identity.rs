@@ -13,7 +13,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use driftless_merge::{DatasetKey, Durability, Owner, Replica};
+use driftless_merge::{DatasetKey, Durability, Owner};
 use driftless_store::{CommitError, Store};
 use driftless_transport::{BoxError, CredentialsError, Identity, IdentityPool, Origin};
 use driftless_wire::{DatasetName, IdentityId};
@@ -245,15 +245,6 @@ impl Shared {
             slot.wish();
         }
         Ok(())
-    }
-
-    /// Returns a dataset if the store has it.
-    fn kept(&self, key: DatasetKey) -> Result<Option<Replica>, DatasetError> {
-        let Some(recovered) = self.store.recover(&key)? else {
-            return Ok(None);
-        };
-        let replica = Replica::recover(key, self.pool.clone(), self.limits, recovered)?;
-        Ok(Some(replica))
     }
 
     /// Forgets who the device is: data that are made from now on belong to whoever comes next.

@@ -147,11 +147,18 @@ impl Shared {
 
     /// Returns a dataset as the store has it, or a new one.
     pub(crate) fn replica(&self, key: DatasetKey) -> Result<Replica, DatasetError> {
-        let pool = self.pool.clone();
-        match self.store.recover(&key)? {
-            Some(recovered) => Ok(Replica::recover(key, pool, self.limits, recovered)?),
-            None => Ok(Replica::new(key, pool, self.limits, self.seeds.actor())),
-        }
+        let new = |key| Replica::new(key, self.pool.clone(), self.limits, self.seeds.actor());
+        let kept = self.kept(key.clone())?;
+        Ok(kept.unwrap_or_else(|| new(key)))
+    }
+
+    /// Returns a dataset if the store has it.
+    pub(crate) fn kept(&self, key: DatasetKey) -> Result<Option<Replica>, DatasetError> {
+        let Some(recovered) = self.store.recover(&key)? else {
+            return Ok(None);
+        };
+        let replica = Replica::recover(key, self.pool.clone(), self.limits, recovered)?;
+        Ok(Some(replica))
     }
 
     /// Gives all datasets in the store, whosever they are, new authors.
@@ -162,11 +169,9 @@ impl Shared {
         for owner in self.store.owners()? {
             for name in self.store.datasets(&owner)? {
                 let key = DatasetKey::new(owner.clone(), name);
-                let Ok(Some(recovered)) = self.store.recover(&key) else {
+                let Ok(Some(mut replica)) = self.kept(key) else {
                     continue;
                 };
-                let replica = Replica::recover(key, self.pool.clone(), self.limits, recovered);
-                let Ok(mut replica) = replica else { continue };
                 let commit = replica.reincarnate(self.seeds.actor());
                 self.store.commit(commit, Durability::Disk)?;
             }

@@ -111,7 +111,7 @@ impl Slot {
         let (answer, made, before) = edit(&mut inner.replica)?;
         if let Some(made) = made {
             inner.last = Some(Last::new(before));
-            self.finish(shared, inner, made)?;
+            self.finish(shared, inner, made, Durability::Buffered)?;
         }
         Ok(answer)
     }
@@ -131,19 +131,21 @@ impl Slot {
         })?;
         inner.last = None;
         if let Some(made) = made {
-            self.finish(shared, inner, made)?;
+            self.finish(shared, inner, made, Durability::Buffered)?;
         }
         Ok(())
     }
 
-    /// Makes an edit durable that is made in memory, and tells of it.
+    /// Makes an edit durable that is made in memory, at least so much, and tells of it.
     fn finish(
         self: &Arc<Self>,
         shared: &Arc<Shared>,
         mut inner: MutexGuard<'_, Inner>,
         made: LocalEdit,
+        least: Durability,
     ) -> Result<(), PutError> {
-        let kept = inner.keep(shared, made.commit).map_err(PutError::Store);
+        let kept = inner.keep_at_least(shared, made.commit, least);
+        let kept = kept.map_err(PutError::Store);
         if !mutant!(AcknowledgedBeforeCommit) {
             kept?;
         }
@@ -201,12 +203,7 @@ impl Slot {
             return Ok(None);
         };
         inner.last = None;
-        let kept = inner.keep_at_least(shared, made.commit, Durability::Disk);
-        kept.map_err(PutError::Store)?;
-        inner.record(shared, &self.name, &made.edit);
-        inner.tell(shared, &made.changed, Origin::Local);
-        self.wake();
-        self.fold_if_long(shared, inner);
+        self.finish(shared, inner, made, Durability::Disk)?;
         Ok(Some(answer))
     }
 

@@ -16,15 +16,15 @@ use std::sync::Arc;
 
 use driftless_merge::Owner;
 use driftless_wire::{
-    DatasetName, DeviceId, ErrorCode, IdentityId, Platform, RegisterDeviceRequest, Request,
-    Response, SubscribeToDatasetRequest, UnsubscribeFromDatasetRequest,
+    DatasetName, DeviceId, IdentityId, Platform, RegisterDeviceRequest, Request, Response,
+    SubscribeToDatasetRequest, UnsubscribeFromDatasetRequest,
 };
 
 use crate::catalog::describe;
 use crate::client::Client;
 use crate::dataset::Dataset;
 use crate::devices::{Chore, Digest, Row, RowError, Subscription};
-use crate::error::{DeviceError, SyncError, is_unconfigured};
+use crate::error::{DeviceError, SyncError};
 use crate::identity::is_other_identity;
 use crate::shared::Shared;
 use crate::workers::on_worker;
@@ -337,7 +337,7 @@ async fn do_chore(
     match (answer, &chore) {
         // What is not there is not subscribed to, and a pool that has no pushes any more sends none.
         (Err(error), Chore::Unsubscribe(..)) if is_moot(&error) => {}
-        (Err(error), Chore::Subscribe(name, device)) if is_not_found(&error) => {
+        (Err(error), Chore::Subscribe(name, device)) if error.is_not_found() => {
             *requests += 1;
             if describe(shared, identity, name).await?.is_some() {
                 lose(shared, identity, device.clone()).await?;
@@ -402,12 +402,7 @@ pub(crate) async fn ask(shared: &Shared, request: Request) -> Result<Response, S
 }
 
 fn is_moot(error: &SyncError) -> bool {
-    is_not_found(error) || matches!(error, SyncError::Request(error) if is_unconfigured(error))
-}
-
-pub(crate) fn is_not_found(error: &SyncError) -> bool {
-    matches!(error, SyncError::Request(error)
-        if error.api().is_some_and(|api| api.code == ErrorCode::ResourceNotFound))
+    matches!(error, SyncError::Request(error) if error.is_not_found() || error.is_unconfigured())
 }
 
 /// Returns what is remembered, read where the disk may be waited for.
