@@ -138,7 +138,7 @@ impl Devices {
         let mut rows = self.lock();
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         rows.clear();
-        self.locked_left().clear();
+        self.clear_left();
         let mut settings = settings.iter();
         settings.try_for_each(|name| store.set_setting(name, None, Durability::Disk))
     }
@@ -174,6 +174,11 @@ impl Devices {
     /// Takes one of the datasets that were left.
     pub(crate) fn take_left(&self) -> Option<(IdentityId, DatasetName)> {
         self.locked_left().pop_first()
+    }
+
+    /// Leaves what was left to the next sessions.
+    pub(crate) fn clear_left(&self) {
+        self.locked_left().clear();
     }
 
     pub(crate) fn has_left(&self) -> bool {

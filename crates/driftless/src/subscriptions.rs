@@ -241,6 +241,10 @@ async fn do_left(shared: &Arc<Shared>) -> u32 {
             let done = do_chores(shared, &identity, Some(&name), &mut requests).await;
             if let Err(error) = done {
                 tracing::warn!(%error, "the subscription waits for the next session");
+                // What all would meet is met once.
+                if !is_of_one_dataset(&error) {
+                    shared.devices.clear_left();
+                }
             }
         }
         drop(turn);

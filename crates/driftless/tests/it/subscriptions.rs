@@ -593,6 +593,35 @@ async fn subscription_that_a_session_leaves_to_another_one_is_made_by_that_one()
     assert!(subscriptions.values().eq([&Subscription::Standing; 2]));
 }
 
+/// Each left its own subscription to the one that speaks with the service, and that finds that there is no network.
+#[tokio::test]
+async fn network_that_is_gone_is_met_once_by_the_subscriptions_of_many_sessions() {
+    let fake = service();
+    let builder = fake.builder(&Arc::new(MemoryStore::new()));
+    let client = builder.workers(Arc::new(OnTheSpot)).open().unwrap();
+    client.register_device(Platform::Gcm, "here").await.unwrap();
+    let datasets = ["a", "b", "c"].map(|name| client.dataset(name).unwrap());
+    for dataset in &datasets {
+        dataset.put("key", 1).unwrap();
+        dataset.subscribe().await.unwrap();
+    }
+    fake.hold(Some(SubscribeToDataset));
+    let sessions =
+        datasets.map(|dataset| tokio::spawn(async move { dataset.synchronize().await.map(drop) }));
+    settle().await;
+    fake.requests();
+    for _ in 0..3 {
+        fake.fail(SubscribeToDataset, no_network());
+    }
+    fake.hold(None);
+    for session in sessions {
+        session.await.unwrap().unwrap();
+    }
+    check(&fake, &[]);
+    let subscriptions = client.subscriptions().unwrap();
+    assert!(subscriptions.values().eq([&Subscription::Waiting; 3]));
+}
+
 #[tokio::test]
 async fn registration_that_is_taken_back_before_the_answer_is_none() {
     let fake = service();
