@@ -94,21 +94,8 @@ pub async fn examine(
     Ok(examine_records(&listed.records, limits))
 }
 
-/// Returns the names of an identity's datasets at a service.
-///
-/// # Errors
-///
-/// [`ServiceError`] if they cannot be listed.
-pub async fn datasets(
-    service: &Service,
-    identity: &IdentityId,
-) -> Result<Vec<DatasetName>, ServiceError> {
-    service.datasets(identity).await
-}
-
 /// Examines the records of a dataset.
-#[must_use]
-pub fn examine_records(records: &BTreeMap<RecordKey, Record>, limits: &Limits) -> Checkup {
+fn examine_records(records: &BTreeMap<RecordKey, Record>, limits: &Limits) -> Checkup {
     let mut checkup = Checkup {
         records: records.len(),
         ..Checkup::default()

@@ -27,7 +27,7 @@ macro_rules! exits {
         }
 
         /// Code, name and meaning of every end.
-        pub(crate) const EXITS: &[(u8, &str, &str)] =
+        const EXITS: &[(u8, &str, &str)] =
             &[(0, "ok", "done"), $(($code, $name, $meaning),)*];
 
         impl Exit {

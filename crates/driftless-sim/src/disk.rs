@@ -197,6 +197,10 @@ impl Store for Disk {
         self.read(|| self.store.setting(name))
     }
 
+    fn settings(&self, prefix: &str) -> Result<Vec<String>, RecoverError> {
+        self.read(|| self.store.settings(prefix))
+    }
+
     fn set_setting(
         &self,
         name: &str,

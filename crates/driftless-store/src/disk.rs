@@ -118,6 +118,10 @@ impl Store for DiskStore {
         self.read(|rows| recover::setting(rows, name))
     }
 
+    fn settings(&self, prefix: &str) -> Result<Vec<String>, RecoverError> {
+        self.read(|rows| recover::settings(rows, prefix))
+    }
+
     fn set_setting(
         &self,
         name: &str,

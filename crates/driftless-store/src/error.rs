@@ -78,8 +78,8 @@ pub enum RecoverError {
         /// The name of the setting.
         name: String,
     },
-    /// The list of datasets is not as it was written. Only a look at the files can tell more.
-    #[error("the list of datasets is damaged")]
+    /// The list of datasets, or that of settings, is not as it was written. Only a look at the files can tell more.
+    #[error("the list of datasets or settings is damaged")]
     List(#[source] Option<Cause>),
     /// The disk failed. Trying again may help.
     #[error("the store cannot be read")]

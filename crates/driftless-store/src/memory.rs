@@ -234,6 +234,13 @@ impl Store for MemoryStore {
         self.read(|rows| rows.settings.get(name).cloned())
     }
 
+    fn settings(&self, prefix: &str) -> Result<Vec<String>, RecoverError> {
+        self.read(|rows| {
+            let names = rows.settings.keys().filter(|name| name.starts_with(prefix));
+            names.cloned().collect()
+        })
+    }
+
     fn set_setting(
         &self,
         name: &str,

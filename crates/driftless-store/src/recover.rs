@@ -112,6 +112,19 @@ pub(crate) fn setting(rows: &Rows, name: &str) -> Result<Option<Vec<u8>>, Recove
         .map_err(|_| damaged())
 }
 
+/// Returns the names of the settings that begin with a prefix.
+pub(crate) fn settings(rows: &Rows, prefix: &str) -> Result<Vec<String>, RecoverError> {
+    rows.keyspace
+        .prefix(schema::setting_key(prefix))
+        .map(|row| {
+            let key = row
+                .key()
+                .map_err(|error| RecoverError::List(Some(error.into())))?;
+            schema::parse_setting_key(&key).ok_or(RecoverError::List(None))
+        })
+        .collect()
+}
+
 /// Reads one dataset as it was at one moment, whatever is committed meanwhile.
 struct Reader<'a> {
     rows: &'a Rows,

@@ -98,6 +98,13 @@ pub(crate) fn setting_key(name: &str) -> Vec<u8> {
     key
 }
 
+/// Reads the name out of the key of a setting.
+pub(crate) fn parse_setting_key(key: &[u8]) -> Option<String> {
+    let (&kind, name) = key.split_first()?;
+    let name = std::str::from_utf8(name).ok()?;
+    (kind == Kind::Setting as u8).then(|| name.to_owned())
+}
+
 /// Makes the key under which the row at `key` is kept once commit `number` set its dataset aside.
 pub(crate) fn aside_key(number: u64, key: &[u8]) -> Vec<u8> {
     let mut aside = vec![Kind::Aside as u8];

@@ -78,6 +78,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`RecoverError::Setting`] if it is not as it was written.
     fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, RecoverError>;
 
+    /// Returns the names of the settings that begin with a prefix, in order; damaged ones are among them.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    fn settings(&self, prefix: &str) -> Result<Vec<String>, RecoverError>;
+
     /// Writes, or with `None` removes, a small value that belongs to no dataset.
     ///
     /// # Errors
@@ -131,6 +138,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, RecoverError> {
         (**self).setting(name)
+    }
+
+    fn settings(&self, prefix: &str) -> Result<Vec<String>, RecoverError> {
+        (**self).settings(prefix)
     }
 
     fn set_setting(

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use driftless_wire::{AnswerError, ApiError};
+use driftless_wire::{AnswerError, ApiError, ErrorCode};
 use thiserror::Error;
 
 use crate::credentials::CredentialsError;
@@ -95,6 +95,24 @@ impl ExchangeError {
         }
     }
 
+    /// Returns whether the service has not what the request names: a dataset, an identity, a device
+    /// (`ResourceNotFoundException`).
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.has_code(&ErrorCode::ResourceNotFound)
+    }
+
+    /// Returns whether the identity pool is not set up for what the request asks, such as pushes to
+    /// devices (`InvalidConfigurationException`).
+    #[must_use]
+    pub fn is_unconfigured(&self) -> bool {
+        self.has_code(&ErrorCode::InvalidConfiguration)
+    }
+
+    fn has_code(&self, code: &ErrorCode) -> bool {
+        self.api().is_some_and(|api| api.code == *code)
+    }
+
     /// Returns whether the same request may succeed later.
     #[must_use]
     pub fn retry(&self) -> Retry {
@@ -111,8 +129,6 @@ impl ExchangeError {
 
 #[cfg(test)]
 mod tests {
-    use driftless_wire::ErrorCode;
-
     use super::*;
 
     fn check(error: impl Into<ExchangeError>, outcome_unknown: bool, retry: Retry) {
@@ -135,6 +151,16 @@ mod tests {
         check(api(ErrorCode::LambdaThrottled), false, Retry::Later);
         check(api(ErrorCode::ResourceConflict), false, Retry::Never);
         check(api(ErrorCode::LimitExceeded), false, Retry::Never);
+    }
+
+    #[test]
+    fn code_of_the_service_tells_what_is_not_there_from_what_is_not_set_up() {
+        let tells = |error: ExchangeError| (error.is_not_found(), error.is_unconfigured());
+        let of = |code| tells(api(code).into());
+        assert_eq!(of(ErrorCode::ResourceNotFound), (true, false));
+        assert_eq!(of(ErrorCode::InvalidConfiguration), (false, true));
+        assert_eq!(of(ErrorCode::NotAuthorized), (false, false));
+        assert_eq!(tells(ExchangeError::NoRuntime), (false, false));
     }
 
     #[test]

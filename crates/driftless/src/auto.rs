@@ -77,7 +77,7 @@ impl Client {
     /// tokio runtime that this is called in, and read the store on its blocking threads.
     ///
     /// An error that stands until something changes (refused, [full](crate::Outcome::Full)) is not
-    /// tried again before the next edit, hint or network.
+    /// tried again before the next edit, hint, network or [login](Self::logins_changed).
     ///
     /// # Errors
     ///
@@ -97,6 +97,7 @@ impl Client {
         let hears = Hears {
             opened: self.shared.opened.subscribe(),
             identity: self.shared.changed_identity.subscribe(),
+            logins: self.shared.logins.subscribe(),
             closed: self.shared.closed.subscribe(),
         };
         let task = runtime.spawn(finder.run(hears)).abort_handle();
@@ -147,7 +148,16 @@ impl Dataset {
 struct Hears {
     opened: watch::Receiver<()>,
     identity: watch::Receiver<Option<IdentityChange>>,
+    logins: watch::Receiver<()>,
     closed: watch::Receiver<bool>,
+}
+
+/// What was heard.
+enum News {
+    /// Other datasets are open, or one is followed no more.
+    Datasets,
+    Identity,
+    Logins,
 }
 
 /// Finds the datasets to be followed.
@@ -168,22 +178,33 @@ impl Finder {
             if self.follow_open().is_none() {
                 return;
             }
-            let is_other_identity = tokio::select! {
+            let news = tokio::select! {
                 _ = hears.closed.wait_for(|closed| *closed) => return,
-                changed = hears.opened.changed() => match changed {
-                    Ok(()) => false,
-                    Err(_) => return,
-                },
-                changed = hears.identity.changed() => match changed {
-                    Ok(()) => true,
-                    Err(_) => return,
-                },
-                Some(_) = self.followers.join_next() => false,
+                changed = hears.opened.changed() => changed.map(|()| News::Datasets),
+                changed = hears.identity.changed() => changed.map(|()| News::Identity),
+                changed = hears.logins.changed() => changed.map(|()| News::Logins),
+                Some(_) = self.followers.join_next() => Ok(News::Datasets),
             };
-            if is_other_identity {
+            match news {
+                Ok(News::Datasets) => {}
                 // Edits that wait may be those of the one whose data are shown now.
-                self.open_unsynced().await;
+                Ok(News::Identity) => self.open_unsynced().await,
+                Ok(News::Logins) => self.identify(),
+                Err(_) => return,
             }
+        }
+    }
+
+    /// Asks who has logged in: edits of that one may wait, in datasets that are not open. If it fails, the next session asks.
+    fn identify(&mut self) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        if Reception::new(&*shared.connectivity, self.schedule.networks).is_usable() {
+            self.followers.spawn(async move {
+                drop(shared.until_closed(shared.identify()).await);
+                None
+            });
         }
     }
 

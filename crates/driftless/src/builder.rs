@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::connectivity::{Connectivity, ToldConnectivity};
 use crate::devices::Devices;
 use crate::error::OpenError;
-use crate::identity::{Became, DeviceRow, Identities, IdentityChange, identity_of};
+use crate::identity::{Became, DeviceCache, DeviceRow, Identities, IdentityChange, identity_of};
 use crate::policy::{Policies, Policy};
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
@@ -255,7 +255,8 @@ impl ClientBuilder {
             Some((builder, make_transport)) => {
                 let before = identity_of(self.owner);
                 let owner = device.owner(before).map_err(OpenError::Identity)?;
-                let pool = Arc::new(builder.cache(device.clone()).build());
+                let cache = DeviceCache::new(device.clone(), self.workers.clone());
+                let pool = Arc::new(builder.cache(Arc::new(cache)).build());
                 let transport = make_transport(Arc::clone(&pool));
                 (owner, Some(Identities::new(pool)), Some(transport))
             }
@@ -280,6 +281,7 @@ impl ClientBuilder {
             open: Mutex::new(Open::new(owner)),
             devices: Devices::default(),
             opened: watch::Sender::new(()),
+            logins: watch::Sender::new(()),
             closed: watch::Sender::new(false),
         };
         if let Some(report) = report {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftless_merge::{Durability, KeySize, Size, Synced};
+use driftless_merge::{DatasetKey, Durability, KeySize, Owner, Size, Synced};
 use driftless_store::{CommitError, RecoverError};
 use driftless_wire::{
     Dataset as RemoteDataset, DatasetName, DescribeDatasetRequest, IdentityId, Request, Response,
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::dataset::Dataset;
 use crate::error::{DatasetError, SyncError};
-use crate::shared::Shared;
-use crate::subscriptions::{ask, is_not_found};
+use crate::shared::{Shared, Slots};
+use crate::subscriptions::ask;
 use crate::workers::on_worker;
 
 const VERSION: u32 = 1;
@@ -94,29 +94,19 @@ impl Client {
     ///
     /// [`DatasetError`] if the store cannot be read. A damaged answer of the service is as good as none.
     pub fn catalog(&self) -> Result<Catalog, DatasetError> {
-        let kept = match self.shared.identity() {
-            Some(identity) => Kept::read(&self.shared, &identity)?,
-            None => Kept::default(),
+        let (owner, slots) = self.shared.shown();
+        let kept = match &owner {
+            Owner::Identity(identity) => Kept::read(&self.shared, identity)?,
+            Owner::Local => Kept::default(),
         };
-        let mut datasets = BTreeMap::<DatasetName, Entry>::new();
-        for there in kept.datasets {
-            let name = there.dataset_name.clone();
-            datasets.entry(name).or_default().there = Some(there);
-        }
-        let open: Vec<DatasetName> = self.shared.open().datasets.keys().cloned().collect();
-        for name in self.datasets()?.into_iter().chain(open) {
-            datasets.entry(name).or_default().is_here = true;
-        }
-        Ok(Catalog {
-            datasets,
-            refreshed: kept.at.map(Timestamp::from_millis),
-        })
+        kept.catalog(&self.shared, &owner, &slots)
     }
 
     /// Asks the service which datasets it has, keeps the answer on disk and returns it with what is here.
     ///
-    /// It takes one request for each 64 datasets there (ListDatasets), synchronizes nothing and opens nothing. Dropping the
-    /// future is safe at any time.
+    /// It takes one request for each 64 datasets there (ListDatasets), synchronizes nothing and opens nothing. It is about the
+    /// identity that was asked for, even if the client shows somebody else's data by the time of the answer, which is not kept
+    /// then. Dropping the future is safe at any time.
     ///
     /// # Errors
     ///
@@ -124,16 +114,17 @@ impl Client {
     pub async fn refresh(&self) -> Result<Catalog, CatalogError> {
         let listing = self.list_datasets();
         let (identity, datasets) = self.shared.until_closed(listing).await?;
-        let client = self.clone();
+        let shared = Arc::clone(&self.shared);
         let keeping = move || {
-            let now = client.shared.clock.now().as_millis();
+            let at = Some(shared.clock.now().as_millis());
             let kept = Kept {
                 version: VERSION,
-                at: Some(now),
+                at,
                 datasets,
             };
-            kept.write(&client.shared, &identity)?;
-            Ok(client.catalog()?)
+            let slots = kept.write_if_shown(&shared, &identity)?;
+            let owner = Owner::Identity(identity);
+            Ok(kept.catalog(&shared, &owner, &slots)?)
         };
         on_worker(&*self.shared.workers, keeping).await?
     }
@@ -146,14 +137,14 @@ impl Client {
     ///
     /// [`DatasetError`] if the names of the datasets cannot be read.
     pub fn sizes(&self) -> Result<BTreeMap<DatasetName, Result<Size, DatasetError>>, DatasetError> {
-        let slots = self.shared.open().datasets.clone();
-        let stored = self
-            .datasets()?
-            .into_iter()
-            .filter(|name| !slots.contains_key(name));
-        let key = |name: &DatasetName| self.shared.open().key(name);
-        let size = |name: &DatasetName| Ok(self.shared.replica(key(name))?.size());
+        let (owner, slots) = self.shared.shown();
+        let size = |name: &DatasetName| {
+            let key = DatasetKey::new(owner.clone(), name.clone());
+            Ok(self.shared.replica(key)?.size())
+        };
+        let stored = self.shared.store.datasets(&owner)?.into_iter();
         let mut sizes: BTreeMap<_, _> = stored
+            .filter(|name| !slots.contains_key(name))
             .map(|name| {
                 let size = size(&name);
                 (name, size)
@@ -202,14 +193,19 @@ impl Dataset {
 
     /// Asks the service what it has of the dataset: one request (DescribeDataset); `None` if it has none.
     ///
-    /// Dropping the future is safe at any time.
+    /// Like a session it asks first who the device is, which costs nothing while credentials last. Dropping the future is safe
+    /// at any time.
     ///
     /// # Errors
     ///
-    /// [`SyncError`] if the service cannot be asked.
+    /// [`SyncError`] if the service cannot be asked, [`SyncError::OtherIdentity`] if this is a handle of somebody else's
+    /// dataset.
     pub async fn describe(&self) -> Result<Option<RemoteDataset>, SyncError> {
         let describing = async {
-            let identity = self.shared.known_identity().await?;
+            // Of somebody else's nobody is asked, not even who the device is.
+            self.slot.owner()?;
+            self.shared.identify().await?;
+            let identity = self.shared.whose(Some(&self.slot)).await?;
             describe(&self.shared, &identity, self.name()).await
         };
         self.shared.until_closed(describing).await
@@ -230,7 +226,7 @@ pub(crate) async fn describe(
     match ask(shared, Request::DescribeDataset(request)).await {
         Ok(Response::DescribeDataset(answer)) => Ok(Some(answer.dataset)),
         Ok(_) => Err(SyncError::WrongAnswer),
-        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -258,6 +254,43 @@ impl Kept {
             .unwrap_or_default())
     }
 
+    /// Lists what is kept together with what is here of the same owner.
+    fn catalog(
+        self,
+        shared: &Shared,
+        owner: &Owner,
+        slots: &Slots,
+    ) -> Result<Catalog, DatasetError> {
+        let mut datasets = BTreeMap::<DatasetName, Entry>::new();
+        for there in self.datasets {
+            let name = there.dataset_name.clone();
+            datasets.entry(name).or_default().there = Some(there);
+        }
+        let stored = shared.store.datasets(owner)?.into_iter();
+        for name in stored.chain(slots.keys().cloned()) {
+            datasets.entry(name).or_default().is_here = true;
+        }
+        Ok(Catalog {
+            datasets,
+            refreshed: self.at.map(Timestamp::from_millis),
+        })
+    }
+
+    /// Keeps it while the identity's data are shown, and returns that one's open datasets.
+    fn write_if_shown(
+        &self,
+        shared: &Shared,
+        identity: &IdentityId,
+    ) -> Result<Slots, CatalogError> {
+        // Held meanwhile, so that what a wipe removes does not come back.
+        let open = shared.open();
+        if !open.is_of(identity) {
+            return Ok(Slots::new());
+        }
+        self.write(shared, identity)?;
+        Ok(open.datasets.clone())
+    }
+
     fn write(&self, shared: &Shared, identity: &IdentityId) -> Result<(), CatalogError> {
         let bytes = serde_json::to_vec(self).expect("names, numbers and texts are JSON");
         let kept = shared
@@ -270,6 +303,9 @@ impl Kept {
     }
 }
 
+/// What the names of the settings begin with; the identity follows.
+pub(crate) const SETTINGS: &str = "catalog/";
+
 fn setting(identity: &IdentityId) -> String {
-    format!("catalog/{identity}")
+    format!("{SETTINGS}{identity}")
 }

@@ -10,12 +10,11 @@ use driftless_wire::{
     Dataset as RemoteDataset, DatasetName, IdentityId, ListDatasetsRequest, Request, Response,
     limits,
 };
-use tokio::sync::watch;
 
 use crate::builder::{ClientBuilder, Place};
 use crate::dataset::Dataset;
 use crate::error::{CloseError, DatasetError, SyncError};
-use crate::identity::{IdentityChange, identity_of};
+use crate::identity::{IdentityChanges, identity_of};
 use crate::shared::{Open, Shared};
 use crate::slot::Slot;
 use crate::wipe::{Scope, Unsynced, WipeError};
@@ -107,23 +106,32 @@ impl Client {
     /// Asks who this device is and lets the client show that one's data, as each synchronization does before it begins.
     ///
     /// It costs nothing while credentials last; without an identity pool it does nothing. To be called after a login, before
-    /// data are shown. What an [`IdentityChange`] means for open datasets is told there.
+    /// data are shown. What an [`IdentityChange`](crate::IdentityChange) means for open datasets is told there.
     ///
     /// # Errors
     ///
-    /// [`SyncError::Identity`] if it cannot be asked now: the client goes on showing the data that it shows.
+    /// [`SyncError::Identity`] if it cannot be asked now, [`SyncError::IdentityRow`] if the store's own row cannot be read: the
+    /// client goes on showing the data that it shows.
     pub async fn identify(&self) -> Result<Option<IdentityId>, SyncError> {
         self.shared.until_closed(self.shared.identify()).await?;
         Ok(self.identity())
     }
 
-    /// Makes the next request ask for credentials with the logins as they are then: to be called when a guest has logged in.
+    /// Makes the next request ask for credentials with the logins as they are then: to be called when a guest has logged in,
+    /// or the same person anew.
+    ///
+    /// Whatever [synchronizes by itself](Self::auto_sync) asks at once who it is, if a network may be used, and tries again what
+    /// failed for the login before.
     ///
     /// If somebody logs out, or somebody else may be next, [`sign_out`](Self::sign_out) is the right call.
     pub fn logins_changed(&self) {
-        if let Some(identities) = &self.shared.identities {
-            identities.logins_changed();
-        }
+        let Some(identities) = &self.shared.identities else {
+            return;
+        };
+        identities.logins_changed();
+        self.shared.logins.send_replace(());
+        let slots = self.shared.open().datasets.clone();
+        slots.values().for_each(|slot| slot.wake());
     }
 
     /// Forgets who this device is, at once and offline, so that the next person sees nothing of this one.
@@ -139,13 +147,16 @@ impl Client {
         self.shared.sign_out()
     }
 
-    /// Returns the last change of the identity, also one that was made at the start, and wakes whoever waits for the next.
+    /// Returns the last change of the identity, also one that was made at the start, and those from now on.
     #[must_use]
-    pub fn identity_changes(&self) -> watch::Receiver<Option<IdentityChange>> {
-        self.shared.changed_identity.subscribe()
+    pub fn identity_changes(&self) -> IdentityChanges {
+        IdentityChanges::of(&self.shared)
     }
 
     /// Removes data from this device, not from the service. It waits for the disk.
+    ///
+    /// Of the registration for pushes the device keeps nothing either, so nothing could take back what the service knows: call
+    /// [`unregister_device`](Self::unregister_device) before, or pushes for the one whose data are gone go on to come.
     ///
     /// Handles of open datasets are closed; opening a dataset anew gets it from the service with the next synchronization.
     /// Datasets that were [set aside](Self::set_aside) are not touched, nor are the bytes of the store's files before it

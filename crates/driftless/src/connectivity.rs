@@ -38,7 +38,7 @@ pub enum Networks {
 }
 
 impl Networks {
-    pub(crate) fn allow(self, network: Network) -> bool {
+    fn allow(self, network: Network) -> bool {
         match self {
             Self::Any => network != Network::Offline,
             Self::Unmetered => network == Network::Unmetered,

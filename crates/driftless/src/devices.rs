@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driftless_merge::Durability;
@@ -22,8 +23,13 @@ const VERSION: u32 = 1;
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
     rows: Mutex<BTreeMap<IdentityId, Row>>,
+    /// How often a registration was forgotten; it changes under the lock of the rows.
+    forgotten: AtomicU64,
     /// Held by whoever speaks with the service about the device, so that answers are written down in the order of requests.
+    /// Wishes are written down without it: the service may keep whoever holds it waiting.
     pub(crate) turn: tokio::sync::Mutex<()>,
+    /// What sessions left to be done while another one had the turn.
+    left: Mutex<BTreeSet<(IdentityId, DatasetName)>>,
 }
 
 /// What is remembered for one identity.
@@ -118,13 +124,83 @@ impl Devices {
         Ok(answer)
     }
 
+    /// Forgets the registration of an identity. What the service answers to earlier requests is void from then on.
+    pub(crate) fn forget(&self, store: &dyn Store, identity: &IdentityId) -> Result<(), RowError> {
+        self.change(store, identity, |row| {
+            row.unregister();
+            self.forgotten.fetch_add(1, Ordering::SeqCst);
+        })
+    }
+
+    /// Removes settings of these from the store, and what is remembered of them. What the service answers to earlier requests
+    /// is void from then on.
+    pub(crate) fn wipe(&self, store: &dyn Store, settings: &[String]) -> Result<(), CommitError> {
+        let mut rows = self.lock();
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        rows.clear();
+        self.clear_left();
+        let mut settings = settings.iter();
+        settings.try_for_each(|name| store.set_setting(name, None, Durability::Disk))
+    }
+
+    /// Returns what an answer to a request that is made now must come [after](Self::note).
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::SeqCst)
+    }
+
+    /// Changes what is remembered as the service answered, unless a registration was forgotten since it was asked; tells
+    /// whether it was done.
+    pub(crate) fn note(
+        &self,
+        store: &dyn Store,
+        identity: &IdentityId,
+        forgotten: u64,
+        change: impl FnOnce(&mut Row),
+    ) -> Result<bool, RowError> {
+        self.change(store, identity, |row| {
+            let counts = self.forgotten() == forgotten;
+            if counts {
+                change(row);
+            }
+            counts
+        })
+    }
+
+    /// Leaves a dataset to whoever has the turn, or takes it next.
+    pub(crate) fn leave(&self, identity: IdentityId, name: DatasetName) {
+        self.locked_left().insert((identity, name));
+    }
+
+    /// Takes one of the datasets that were left.
+    pub(crate) fn take_left(&self) -> Option<(IdentityId, DatasetName)> {
+        self.locked_left().pop_first()
+    }
+
+    /// Leaves what was left to the next sessions.
+    pub(crate) fn clear_left(&self) {
+        self.locked_left().clear();
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        !self.locked_left().is_empty()
+    }
+
+    fn lock(&self) -> Rows<'_> {
+        // A row is replaced whole, so a panic leaves none half changed.
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked_left(&self) -> MutexGuard<'_, BTreeSet<(IdentityId, DatasetName)>> {
+        // One insertion or removal at a time, so a panic leaves none half done.
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn locked(
         &self,
         store: &dyn Store,
         identity: &IdentityId,
     ) -> Result<(Rows<'_>, Row), RowError> {
-        // A row is replaced whole, so a panic leaves none half changed.
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = self.lock();
         if let Some(row) = rows.get(identity) {
             let row = row.clone();
             return Ok((rows, row));
@@ -141,8 +217,11 @@ impl Devices {
 
 type Rows<'a> = MutexGuard<'a, BTreeMap<IdentityId, Row>>;
 
+/// What the names of the settings begin with; the identity follows.
+pub(crate) const SETTINGS: &str = "device/";
+
 fn setting(identity: &IdentityId) -> String {
-    format!("device/{identity}")
+    format!("{SETTINGS}{identity}")
 }
 
 fn damaged() -> Row {
@@ -177,7 +256,7 @@ impl Row {
     }
 
     /// Forgets the device and all that it wanted.
-    pub(crate) fn unregister(&mut self) {
+    fn unregister(&mut self) {
         self.leave_all();
         self.datasets.clear();
         self.device = None;

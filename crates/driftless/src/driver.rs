@@ -139,7 +139,8 @@ async fn run(
             Step::Send(request) => {
                 let (operation, device) = (request.operation(), device_of(&request));
                 let answer = shared.transport()?.exchange(request).await;
-                if let (Some((identity, device)), true) = (device, is_not_found(&answer)) {
+                let is_not_found = answer.as_ref().is_err_and(ExchangeError::is_not_found);
+                if let (Some((identity, device)), true) = (device, is_not_found) {
                     lose(shared, &identity, device).await;
                     exchanges.lost_device()
                 } else {
@@ -264,11 +265,6 @@ fn device_of(request: &Request) -> Option<(IdentityId, DeviceId)> {
     }
 }
 
-fn is_not_found(answer: &Result<Exchanged, ExchangeError>) -> bool {
-    let api = answer.as_ref().err().and_then(ExchangeError::api);
-    api.is_some_and(|api| api.code == ErrorCode::ResourceNotFound)
-}
-
 async fn lose(shared: &Arc<Shared>, identity: &IdentityId, device: DeviceId) {
     // If that is not written down, the next push finds out again.
     drop(subscriptions::lose(shared, identity, device).await);
@@ -314,9 +310,7 @@ impl Exchanges {
     fn failed(&mut self, operation: Operation, error: ExchangeError) -> Input {
         self.traffic.requests += 1;
         let failure = failure_of(&error);
-        let is_gone = error
-            .api()
-            .is_some_and(|api| api.code == ErrorCode::ResourceNotFound);
+        let is_gone = error.is_not_found();
         self.failure = Some(Arc::new(error));
         match operation {
             Operation::ListRecords => Input::Listed(Err(failure)),

@@ -2,13 +2,14 @@
 //!
 //! A text has up to three parts: what happened, what is still safe, what to do now. The cause is in `source`.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use driftless_merge::{RefusedEdit, ReplicaError, SessionError};
 use driftless_store::{CommitError, RecoverError};
 use driftless_transport::{BoxError, CredentialsError, ExchangeError, Retry};
-use driftless_wire::{ErrorCode, IdError};
+use driftless_wire::IdError;
 
 use crate::remedy;
 
@@ -233,6 +234,13 @@ pub enum SyncError {
     /// Who this device is cannot be asked now, or the login is refused.
     #[error("the identity is not known; edits are kept and wait; {}", remedy::of_credentials(.0))]
     Identity(#[source] Arc<CredentialsError>),
+    /// Who the device is was written by a later version, or is damaged, as at [`OpenError::Identity`]. Nothing was changed; the
+    /// client goes on showing the data that it shows. Only [`Client::wipe`](crate::Client::wipe) of the whole device replaces a
+    /// damaged one.
+    #[error(
+        "the identity of the device cannot be read; edits are kept and wait; update the app if a later version wrote it"
+    )]
+    IdentityRow(#[source] Arc<dyn Error + Send + Sync>),
     /// The client shows the data of another identity by now, perhaps since this session began, and this is a handle from
     /// before. Its edits stay unsynced until that identity is back.
     #[error("the dataset belongs to another identity")]
@@ -264,6 +272,11 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// Tells whether the service has not what was asked for.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Request(error) if error.is_not_found())
+    }
+
     /// Tells whether the same may go well later, without anything that is done here.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
@@ -329,17 +342,10 @@ pub enum DeviceError {
 impl From<SyncError> for DeviceError {
     fn from(error: SyncError) -> Self {
         match error {
-            SyncError::Request(error) if is_unconfigured(&error) => Self::NotConfigured(error),
+            SyncError::Request(error) if error.is_unconfigured() => Self::NotConfigured(error),
             error => Self::Sync(error),
         }
     }
-}
-
-/// Tells whether an identity pool has no pushes, or none to the platform.
-pub(crate) fn is_unconfigured(error: &ExchangeError) -> bool {
-    error
-        .api()
-        .is_some_and(|api| api.code == ErrorCode::InvalidConfiguration)
 }
 
 /// Why a client did not close cleanly. It is closed all the same.

@@ -9,22 +9,26 @@
 //! after a crash. What is still to be moved stands in the store, written together with the new identity.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use driftless_merge::{DatasetKey, Durability, Owner, Replica};
+use driftless_merge::{DatasetKey, Durability, Owner};
 use driftless_store::{CommitError, Store};
-use driftless_transport::{
-    BoxError, BoxFuture, CredentialsError, Identity, IdentityCache, IdentityPool, Origin,
-};
-use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
+use driftless_transport::{BoxError, CredentialsError, Identity, IdentityPool, Origin};
+use driftless_wire::{DatasetName, IdentityId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
 use crate::error::{DatasetError, MoveError, SyncError};
 use crate::shared::{Open, Shared};
 use crate::slot::Slot;
 use crate::workers::on_worker;
+
+mod cache;
+mod changes;
+
+pub(crate) use cache::DeviceCache;
+pub use changes::IdentityChanges;
 
 /// The setting of the store that tells who the device is.
 const IDENTITY_SETTING: &str = "identity";
@@ -57,16 +61,11 @@ pub enum Became {
 /// Who a device is, asked of an identity pool.
 pub(crate) struct Identities {
     pool: Arc<IdentityPool>,
-    /// One asks at a time, so that of two answers the later one counts.
-    asking: Mutex<()>,
 }
 
 impl Identities {
     pub(crate) fn new(pool: Arc<IdentityPool>) -> Self {
-        Self {
-            pool,
-            asking: Mutex::default(),
-        }
+        Self { pool }
     }
 
     pub(crate) fn logins_changed(&self) {
@@ -77,33 +76,32 @@ impl Identities {
 impl Shared {
     /// Asks who this device is and lets the client show that one's data; costs nothing while credentials last.
     ///
-    /// Dropping the future is safe: a change that has begun is carried through.
+    /// All who ask at the same time share one answer of the pool, and one failure. Dropping the future is safe: a change that
+    /// has begun is carried through.
     pub(crate) async fn identify(self: &Arc<Self>) -> Result<(), SyncError> {
         let Some(identities) = &self.identities else {
             return Ok(());
         };
-        let asking = identities.asking.lock().await;
         loop {
             let signed_out = self.device.sign_outs();
             let id = match identities.pool.identity().await {
                 Ok(identity) => identity.id,
                 // It may be the answer to a question from before.
                 Err(_) if self.device.sign_outs() != signed_out => continue,
-                Err(error) => return Err(SyncError::Identity(Arc::new(error))),
+                Err(error) => return Err(unknown(error)),
             };
             if self.is_now(&id) || self.become_in_time(id, signed_out).await? {
-                break;
+                return Ok(());
             }
         }
-        drop(asking);
-        Ok(())
     }
 
     fn is_now(&self, id: &IdentityId) -> bool {
-        matches!(&self.open().owner, Owner::Identity(owner) if owner == id)
+        self.open().is_of(id)
     }
 
-    /// Becomes an identity where the disk may be waited for, unless somebody signed out meanwhile.
+    /// Becomes an identity where the disk may be waited for, unless somebody signed out meanwhile, or the pool has heard of
+    /// another one since; tells whether it is that one now.
     async fn become_in_time(
         self: &Arc<Self>,
         id: IdentityId,
@@ -112,20 +110,38 @@ impl Shared {
         let shared = Arc::clone(self);
         let work = move || {
             let mut open = shared.open();
-            match shared.is_closed() {
-                true => Err(SyncError::Closed),
-                false if shared.device.sign_outs() != signed_out => Ok(false),
-                false => shared.become_identity(&mut open, id).map(|()| true),
+            if shared.is_closed() {
+                return Err(SyncError::Closed);
             }
+            if open.is_of(&id) {
+                return Ok(true);
+            }
+            if shared.device.sign_outs() != signed_out || !shared.is_last(&id)? {
+                return Ok(false);
+            }
+            shared.become_identity(&mut open, id).map(|()| true)
         };
         on_worker(&*self.workers, work).await?
     }
 
+    /// Tells whether an identity is the last that the pool has heard of; if it is not, the pool is asked anew.
+    ///
+    /// Answers come back in any order. The pool writes down each before it gives it out, in theirs.
+    fn is_last(&self, id: &IdentityId) -> Result<bool, SyncError> {
+        let row = self
+            .device
+            .read()
+            .map_err(|error| unreadable(error.into()))?;
+        let is_last = row.identity.as_ref() == Some(id);
+        if let (false, Some(identities)) = (is_last, &self.identities) {
+            identities.logins_changed();
+        }
+        Ok(is_last)
+    }
+
     /// Lets the client show the data of an identity, and moves to it what is to be moved.
     fn become_identity(&self, open: &mut Open, id: IdentityId) -> Result<(), SyncError> {
-        let unavailable =
-            |error| SyncError::Identity(Arc::new(CredentialsError::Unavailable(error)));
-        let moves = self.moves_to(open, &id).map_err(unavailable)?;
+        let moves = self.moves_to(open, &id).map_err(unreadable)?;
         let before = std::mem::replace(&mut open.owner, Owner::Identity(id.clone()));
         let data = match moves.from.contains_key(&before) {
             true => Became::Moved,
@@ -222,19 +238,13 @@ impl Shared {
             self.store.commit(met.commit, Durability::Disk)?;
             self.store.forget(&source, Durability::Disk)?;
         }
-        if let Some(mut inner) = inner {
+        if let (Some(mut inner), Some(slot)) = (inner, slot) {
             inner.go_on_with(self, replica);
+            drop(inner);
+            // What was moved is not at the service yet, and what is there is not here.
+            slot.wish();
         }
         Ok(())
-    }
-
-    /// Returns a dataset if the store has it.
-    fn kept(&self, key: DatasetKey) -> Result<Option<Replica>, DatasetError> {
-        let Some(recovered) = self.store.recover(&key)? else {
-            return Ok(None);
-        };
-        let replica = Replica::recover(key, self.pool.clone(), self.limits, recovered)?;
-        Ok(Some(replica))
     }
 
     /// Forgets who the device is: data that are made from now on belong to whoever comes next.
@@ -271,6 +281,22 @@ impl Shared {
     }
 }
 
+/// Returns why nobody knows who the device is: the row cannot be read, or the pool cannot be asked.
+fn unknown(error: CredentialsError) -> SyncError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(found) = cause {
+        if found.is::<Unreadable>() {
+            return SyncError::IdentityRow(Arc::new(error));
+        }
+        cause = found.source();
+    }
+    SyncError::Identity(Arc::new(error))
+}
+
+fn unreadable(error: BoxError) -> SyncError {
+    SyncError::IdentityRow(error.into())
+}
+
 /// Tells whether a failure says that the credentials are another identity's by now.
 pub(crate) fn is_other_identity(error: &SyncError) -> bool {
     use driftless_transport::ExchangeError::Credentials;
@@ -298,7 +324,7 @@ pub(crate) struct Moves {
 /// before somebody signed out is not kept.
 pub(crate) struct DeviceRow {
     store: Arc<dyn Store>,
-    sign_outs: StdMutex<SignOuts>,
+    sign_outs: Mutex<SignOuts>,
 }
 
 /// How often somebody signed out.
@@ -314,7 +340,7 @@ impl DeviceRow {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            sign_outs: StdMutex::default(),
+            sign_outs: Mutex::default(),
         }
     }
 
@@ -368,7 +394,8 @@ impl DeviceRow {
     /// Forgets the identity; what is still to be moved stays known.
     fn sign_out(&self) -> Result<(), DatasetError> {
         let mut lock = self.lock();
-        let row = self.read().map_err(DatasetError::Identity)?;
+        let row = self.read();
+        let row = row.map_err(|error| DatasetError::Identity(error.into()))?;
         let row = Row {
             identity: None,
             ..row
@@ -409,15 +436,19 @@ impl DeviceRow {
         Ok(self.read()?.identity)
     }
 
-    fn read(&self) -> Result<Row, BoxError> {
+    fn read(&self) -> Result<Row, Unreadable> {
+        self.try_read().map_err(Unreadable)
+    }
+
+    fn try_read(&self) -> Result<Row, BoxError> {
         let Some(bytes) = self.store.setting(IDENTITY_SETTING)? else {
             return Ok(Row::default());
         };
-        let row: Row = serde_json::from_slice(&bytes)?;
-        if row.version > VERSION {
-            return Err(format!("the identity row has version {}", row.version).into());
+        let VersionForm { version } = serde_json::from_slice(&bytes)?;
+        if version > VERSION {
+            return Err(format!("the identity row has version {version}").into());
         }
-        Ok(row)
+        Ok(serde_json::from_slice(&bytes)?)
     }
 
     fn write(&self, row: Row) -> Result<(), CommitError> {
@@ -429,6 +460,17 @@ impl DeviceRow {
         self.store
             .set_setting(IDENTITY_SETTING, Some(&bytes), Durability::Disk)
     }
+}
+
+/// Why the row was not read: it is damaged or of a later version, or the disk failed. Whatever passes it on, a session tells it
+/// by this type from a pool that cannot be asked.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unreadable(BoxError);
+
+#[derive(Deserialize)]
+struct VersionForm {
+    version: u32,
 }
 
 /// What the store keeps of identities.
@@ -444,23 +486,6 @@ struct Row {
 
 /// The version of the row; a later one is refused.
 const VERSION: u32 = 1;
-
-impl IdentityCache for DeviceRow {
-    fn get<'a>(
-        &'a self,
-        _pool: &'a IdentityPoolId,
-    ) -> BoxFuture<'a, Result<Option<IdentityId>, BoxError>> {
-        Box::pin(async { self.asked() })
-    }
-
-    fn set<'a>(
-        &'a self,
-        _pool: &'a IdentityPoolId,
-        identity: &'a Identity,
-    ) -> BoxFuture<'a, Result<(), BoxError>> {
-        Box::pin(async { self.keep(identity) })
-    }
-}
 
 impl fmt::Debug for DeviceRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -52,14 +52,18 @@
 //! | --- | --- |
 //! | [`Dataset::get`], and whatever else reads a dataset | memory, and an edit that is being written |
 //! | [`Dataset::put`], and whatever else edits | the disk, as [`Durability`] says |
-//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::catalog`], [`Client::set_aside`], [`Client::close`] | the disk |
-//! | [`Dataset::synchronize`], [`Client::handle_push`], [`Client::remote_datasets`], [`Client::refresh`], [`Client::register_device`], [`Dataset::subscribe`] | the network, without blocking the thread |
-//! | [`Dataset::synchronize_on_connectivity`] | a network that may be used, and then the same |
+//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::catalog`], [`Client::sizes`], [`Client::device_id`], [`Client::subscriptions`], [`Client::sign_out`], [`Client::set_aside`], [`Client::wipe`], `Client::import_local_store`, [`Client::close`] | the disk |
+//! | [`Client::identity`], [`Client::logins_changed`] | memory, and a call of the line above that has not ended |
+//! | [`Dataset::synchronize`], [`Dataset::compact`], [`Dataset::describe`], [`Client::handle_push`], [`Client::remote_datasets`], [`Client::refresh`] | the network, without blocking the thread |
+//! | [`Client::identify`] | the network without blocking the thread, and nothing while credentials last |
+//! | [`Client::register_device`], [`Client::unregister_device`], [`Dataset::subscribe`], [`Client::subscribe_all`] and their counterparts | the disk, and then the network and other calls of this line, without blocking the thread |
+//! | [`Dataset::synchronize_on_connectivity`] | a network that may be used, and then the same as [`Dataset::synchronize`] |
 //! | [`Client::auto_sync`] | nothing: it synchronizes in tasks of its own from then on |
-//! | [`Changes::next`], [`AutoSync::changed`] | a change, without blocking the thread |
+//! | [`Dataset::hint`], [`Client::identity_changes`], [`IdentityChanges::last`], [`AutoSync::outcomes`] | nothing |
+//! | [`Changes::next`], [`AutoSync::changed`], [`IdentityChanges::next`] | a change, without blocking the thread |
 //!
-//! Only synchronizing needs a tokio runtime (and `remote_datasets`, with the transport that comes
-//! along). Its disk work is done on the runtime's blocking threads. What blocks is short, but an
+//! Only what waits for the network needs a tokio runtime. Its disk work is done on the runtime's
+//! blocking threads. What blocks is short, but an
 //! async task that must not wait at all calls it from `spawn_blocking`.
 //!
 //! # What holds
@@ -177,7 +181,7 @@ pub use error::{
     CloseError, DatasetError, DeviceError, OpenError, PutAsError, PutError, SyncError, UndoError,
     ValueError,
 };
-pub use identity::{Became, IdentityChange};
+pub use identity::{Became, IdentityChange, IdentityChanges};
 #[cfg(feature = "local-store-import")]
 pub use local_store::{
     ImportedDataset, LocalStoreError, LocalStoreKind, LocalStoreReport, NotUnderstood, Overtaken,

@@ -44,23 +44,33 @@ pub(crate) struct Shared {
     pub(crate) devices: Devices,
     /// Says that a slot was put in.
     pub(crate) opened: watch::Sender<()>,
+    /// Says that somebody may have logged in.
+    pub(crate) logins: watch::Sender<()>,
     /// Whether the client was closed; it changes under the lock of `open`.
     pub(crate) closed: watch::Sender<bool>,
 }
+
+/// Open datasets, each once.
+pub(crate) type Slots = BTreeMap<DatasetName, Arc<Slot>>;
 
 /// Whose data are shown, and the datasets of that owner that are open, each once.
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) owner: Owner,
-    pub(crate) datasets: BTreeMap<DatasetName, Arc<Slot>>,
+    pub(crate) datasets: Slots,
 }
 
 impl Open {
     pub(crate) const fn new(owner: Owner) -> Self {
         Self {
             owner,
-            datasets: BTreeMap::new(),
+            datasets: Slots::new(),
         }
+    }
+
+    /// Tells whether it is an identity's data that are shown.
+    pub(crate) fn is_of(&self, id: &IdentityId) -> bool {
+        matches!(&self.owner, Owner::Identity(owner) if owner == id)
     }
 
     pub(crate) fn key(&self, name: &DatasetName) -> DatasetKey {
@@ -105,27 +115,50 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whose data are shown and which datasets of that owner are open, both of one moment.
+    pub(crate) fn shown(&self) -> (Owner, Slots) {
+        let open = self.open();
+        (open.owner.clone(), open.datasets.clone())
+    }
+
     /// Returns whose data are shown, if that is somebody.
     pub(crate) fn identity(&self) -> Option<IdentityId> {
         identity_of(self.open().owner.clone())
     }
 
-    /// Returns whose data are shown, and asks if nobody is known yet.
-    pub(crate) async fn known_identity(self: &Arc<Self>) -> Result<IdentityId, SyncError> {
-        if let Some(identity) = self.identity() {
+    /// Returns whose an open dataset is, or without one whose data are shown, and asks if nobody is known yet.
+    ///
+    /// A dataset that was left to the identity before is refused, and nobody is asked for it. Whoever makes a request of a
+    /// dataset calls this once and keeps to the answer.
+    pub(crate) async fn whose(
+        self: &Arc<Self>,
+        slot: Option<&Slot>,
+    ) -> Result<IdentityId, SyncError> {
+        let known = || match slot {
+            Some(slot) => Ok::<_, SyncError>(identity_of(slot.owner()?)),
+            None => Ok(self.identity()),
+        };
+        if let Some(identity) = known()? {
             return Ok(identity);
         }
         self.identify().await?;
-        self.identity().ok_or(SyncError::NoIdentity)
+        known()?.ok_or(SyncError::NoIdentity)
     }
 
     /// Returns a dataset as the store has it, or a new one.
     pub(crate) fn replica(&self, key: DatasetKey) -> Result<Replica, DatasetError> {
-        let pool = self.pool.clone();
-        match self.store.recover(&key)? {
-            Some(recovered) => Ok(Replica::recover(key, pool, self.limits, recovered)?),
-            None => Ok(Replica::new(key, pool, self.limits, self.seeds.actor())),
-        }
+        let new = |key| Replica::new(key, self.pool.clone(), self.limits, self.seeds.actor());
+        let kept = self.kept(key.clone())?;
+        Ok(kept.unwrap_or_else(|| new(key)))
+    }
+
+    /// Returns a dataset if the store has it.
+    pub(crate) fn kept(&self, key: DatasetKey) -> Result<Option<Replica>, DatasetError> {
+        let Some(recovered) = self.store.recover(&key)? else {
+            return Ok(None);
+        };
+        let replica = Replica::recover(key, self.pool.clone(), self.limits, recovered)?;
+        Ok(Some(replica))
     }
 
     /// Gives all datasets in the store, whosever they are, new authors.
@@ -136,11 +169,9 @@ impl Shared {
         for owner in self.store.owners()? {
             for name in self.store.datasets(&owner)? {
                 let key = DatasetKey::new(owner.clone(), name);
-                let Ok(Some(recovered)) = self.store.recover(&key) else {
+                let Ok(Some(mut replica)) = self.kept(key) else {
                     continue;
                 };
-                let replica = Replica::recover(key, self.pool.clone(), self.limits, recovered);
-                let Ok(mut replica) = replica else { continue };
                 let commit = replica.reincarnate(self.seeds.actor());
                 self.store.commit(commit, Durability::Disk)?;
             }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driftless_document::{Actor, Edit, branch, mutant};
-use driftless_merge::{Commit, Durability, LocalEdit, Replica};
+use driftless_merge::{Commit, Durability, LocalEdit, Owner, Replica};
 use driftless_store::CommitError;
 use driftless_wire::DatasetName;
 use tokio::sync::watch;
@@ -28,7 +28,7 @@ pub(crate) struct Slot {
     name: DatasetName,
     inner: Mutex<Inner>,
     pub(crate) turns: Turns,
-    /// How often it was wished that news be fetched; edits wake whoever watches it too.
+    /// How often it was wished that news be fetched; edits and logins wake whoever watches it too.
     pub(crate) wishes: watch::Sender<u64>,
 }
 
@@ -89,6 +89,15 @@ impl Slot {
         inner.refusal.map_or(Ok(inner), Err)
     }
 
+    /// Returns whose the dataset is, unless it is closed or was left to the identity before.
+    pub(crate) fn owner(&self) -> Result<Owner, Refusal> {
+        let inner = self.lock();
+        match inner.refusal {
+            Some(refusal @ (Refusal::Closed | Refusal::OtherIdentity)) => Err(refusal),
+            Some(Refusal::Broken) | None => Ok(inner.replica.key().owner().clone()),
+        }
+    }
+
     /// Makes an edit and makes it durable; listeners and the recorder hear of it after that.
     ///
     /// `edit` says what its keys showed before, too.
@@ -102,7 +111,7 @@ impl Slot {
         let (answer, made, before) = edit(&mut inner.replica)?;
         if let Some(made) = made {
             inner.last = Some(Last::new(before));
-            self.finish(shared, inner, made)?;
+            self.finish(shared, inner, made, Durability::Buffered)?;
         }
         Ok(answer)
     }
@@ -122,25 +131,27 @@ impl Slot {
         })?;
         inner.last = None;
         if let Some(made) = made {
-            self.finish(shared, inner, made)?;
+            self.finish(shared, inner, made, Durability::Buffered)?;
         }
         Ok(())
     }
 
-    /// Makes an edit durable that is made in memory, and tells of it.
+    /// Makes an edit durable that is made in memory, at least so much, and tells of it.
     fn finish(
         self: &Arc<Self>,
         shared: &Arc<Shared>,
         mut inner: MutexGuard<'_, Inner>,
         made: LocalEdit,
+        least: Durability,
     ) -> Result<(), PutError> {
-        let kept = inner.keep(shared, made.commit).map_err(PutError::Store);
+        let kept = inner.keep_at_least(shared, made.commit, least);
+        let kept = kept.map_err(PutError::Store);
         if !mutant!(AcknowledgedBeforeCommit) {
             kept?;
         }
         inner.record(shared, &self.name, &made.edit);
         inner.tell(shared, &made.changed, Origin::Local);
-        self.wishes.send_modify(|_| ());
+        self.wake();
         self.fold_if_long(shared, inner);
         Ok(())
     }
@@ -159,7 +170,7 @@ impl Slot {
         inner.last = None;
         inner.keep(shared, commit).map_err(PutError::Store)?;
         inner.tell(shared, &keys, Origin::Local);
-        self.wishes.send_modify(|_| ());
+        self.wake();
         Ok(())
     }
 
@@ -192,13 +203,13 @@ impl Slot {
             return Ok(None);
         };
         inner.last = None;
-        let kept = inner.keep_at_least(shared, made.commit, Durability::Disk);
-        kept.map_err(PutError::Store)?;
-        inner.record(shared, &self.name, &made.edit);
-        inner.tell(shared, &made.changed, Origin::Local);
-        self.wishes.send_modify(|_| ());
-        self.fold_if_long(shared, inner);
+        self.finish(shared, inner, made, Durability::Disk)?;
         Ok(Some(answer))
+    }
+
+    /// Lets whoever synchronizes by itself look whether there is something to do.
+    pub(crate) fn wake(&self) {
+        self.wishes.send_modify(|_| ());
     }
 
     /// Asks whoever synchronizes by itself for a session.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use driftless_merge::{DatasetKey, Durability, Owner};
 use driftless_store::{CommitError, RecoverError};
 
+use crate::identity::identity_of;
 use crate::shared::{Open, Shared};
+use crate::{catalog, devices};
 
-/// Which data of a device are removed.
+/// Which data of a device are removed: datasets, the list of those at the service, and the registration for pushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
@@ -57,10 +59,16 @@ impl Shared {
             return Err(WipeError::Closed);
         }
         let datasets = self.datasets_in(scope, &open)?;
+        let catalogs = self.settings_in(scope, &open, catalog::SETTINGS)?;
+        let registrations = self.settings_in(scope, &open, devices::SETTINGS)?;
         self.end_open(&mut open, &datasets, unsynced)?;
         for key in &datasets {
             self.store.forget(key, Durability::Disk)?;
         }
+        for name in &catalogs {
+            self.store.set_setting(name, None, Durability::Disk)?;
+        }
+        self.devices.wipe(&*self.store, &registrations)?;
         if scope == Scope::Device {
             self.device.wipe()?;
             self.become_nobody(&mut open);
@@ -100,6 +108,21 @@ impl Shared {
         drop(locked);
         open.datasets = slots;
         Err(WipeError::Unsynced { datasets: lost })
+    }
+
+    /// Returns the settings of one kind that belong to identities in scope, also to those that have no dataset any more.
+    fn settings_in(
+        &self,
+        scope: Scope,
+        open: &Open,
+        prefix: &str,
+    ) -> Result<Vec<String>, RecoverError> {
+        let mut settings = self.store.settings(prefix)?;
+        if scope == Scope::Identity {
+            let own = identity_of(open.owner.clone()).map(|id| format!("{prefix}{id}"));
+            settings.retain(|name| Some(name) == own.as_ref());
+        }
+        Ok(settings)
     }
 
     fn datasets_in(&self, scope: Scope, open: &Open) -> Result<Vec<DatasetKey>, RecoverError> {

@@ -97,6 +97,22 @@ struct Case {
     repair: Option<Result<(), Failure>>,
 }
 
+/// Where something was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Store,
+    Service,
+}
+
+impl Place {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Service => "service",
+        }
+    }
+}
+
 /// What the store holds of a dataset.
 enum Local {
     /// It can be opened.
@@ -141,8 +157,7 @@ impl Doctor<'_> {
         let mut names: BTreeSet<DatasetName> = self.client.datasets()?.into_iter().collect();
         if let Some(service) = &self.service {
             let identity = self.settings.identity()?;
-            let listed = checkup::datasets(service, &identity);
-            names.extend(self.runtime.block_on(listed)?);
+            names.extend(self.runtime.block_on(service.datasets(&identity))?);
         }
         Ok(names)
     }
@@ -235,15 +250,23 @@ impl Case {
         }
     }
 
-    fn findings(&self) -> Vec<(&'static str, Finding)> {
+    fn findings(&self) -> Vec<(Place, Finding)> {
         let local = match &self.local {
             Local::Damaged(finding) | Local::Refused(finding) => vec![finding.clone()],
             Local::Open(dataset) => notes(dataset),
         };
-        let local = local.into_iter().map(|finding| ("store", finding));
+        let local = local.into_iter().map(|finding| (Place::Store, finding));
         let remote = self.remote.iter().flat_map(|remote| &remote.findings);
-        let remote = remote.map(|finding| ("service", finding.clone()));
+        let remote = remote.map(|finding| (Place::Service, finding.clone()));
         local.chain(remote).collect()
+    }
+
+    /// Counts what is damaged in a place.
+    fn damaged(&self, place: Place) -> usize {
+        let findings = self.findings().into_iter();
+        let damaged =
+            |(at, finding): &(Place, Finding)| *at == place && finding.severity > Severity::Note;
+        findings.filter(damaged).count()
     }
 }
 
@@ -291,7 +314,8 @@ impl Report {
             for (place, finding) in case.findings() {
                 is_well &= finding.severity == Severity::Note;
                 let severity = severity_name(finding.severity);
-                text += &format!("{} ({place}, {severity}): {}\n", case.name, finding.what);
+                let (name, place) = (&case.name, place.name());
+                text += &format!("{name} ({place}, {severity}): {}\n", finding.what);
                 text += &format!("    {}\n", finding.advice);
             }
             match &case.repair {
@@ -311,16 +335,8 @@ impl Report {
 
     /// Fails if anything is still damaged: the store first.
     fn check(self) -> Result<(), Failure> {
-        let (mut local, mut remote) = (0, 0);
-        for (place, finding) in self.cases.iter().flat_map(Case::findings) {
-            if finding.severity > Severity::Note {
-                *(if place == "store" {
-                    &mut local
-                } else {
-                    &mut remote
-                }) += 1;
-            }
-        }
+        let damaged = |place| self.cases.iter().map(|case| case.damaged(place)).sum();
+        let (local, remote): (usize, usize) = (damaged(Place::Store), damaged(Place::Service));
         let failed = self.cases.into_iter().filter_map(|case| case.repair?.err());
         if let Some(failure) = failed.into_iter().next() {
             return Err(failure);
@@ -342,7 +358,7 @@ impl Report {
 fn object(case: &Case) -> Json {
     let findings = case.findings().into_iter().map(|(place, finding)| {
         json!({
-            "place": place,
+            "place": place.name(),
             "severity": severity_name(finding.severity),
             "what": finding.what,
             "advice": finding.advice,

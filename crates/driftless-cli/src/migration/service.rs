@@ -78,10 +78,12 @@ impl Service {
         Self { transport, pool }
     }
 
-    pub(crate) async fn datasets(
-        &self,
-        identity: &IdentityId,
-    ) -> Result<Vec<DatasetName>, ServiceError> {
+    /// Returns the names of an identity's datasets, all pages.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`] if they cannot be listed.
+    pub async fn datasets(&self, identity: &IdentityId) -> Result<Vec<DatasetName>, ServiceError> {
         let mut names = Vec::new();
         let mut next_token = None;
         for _ in 0..MAX_PAGES {

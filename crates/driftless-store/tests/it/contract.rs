@@ -33,6 +33,7 @@ contract! {
     forgetting_takes_all_of_one_dataset,
     a_dataset_that_was_set_aside_can_be_built_anew,
     settings_are_replaced_and_removed,
+    settings_are_found_by_the_beginning_of_their_names,
     buffered_commits_survive_a_close,
     a_closed_store_says_so,
     threads_may_commit_at_once,
@@ -283,6 +284,22 @@ fn settings_are_replaced_and_removed(open: Open) {
     assert_eq!(reopen(store, open).setting("a").unwrap(), None);
 }
 
+fn settings_are_found_by_the_beginning_of_their_names(open: Open) {
+    let store = open();
+    store.commit(nth(1), Durability::Disk).unwrap();
+    for name in ["b/2", "b/1", "a", "b", "c/1", "b/gone"] {
+        let set = store.set_setting(name, Some(b"1"), Durability::Disk);
+        set.unwrap();
+    }
+    let gone = store.set_setting("b/gone", None, Durability::Disk);
+    gone.unwrap();
+    let store = reopen(store, open);
+    assert_eq!(store.settings("b/").unwrap(), ["b/1", "b/2"]);
+    assert_eq!(store.settings("d").unwrap(), [""; 0]);
+    let all = ["a", "b", "b/1", "b/2", "c/1"];
+    assert_eq!(store.settings("").unwrap(), all);
+}
+
 fn buffered_commits_survive_a_close(open: Open) {
     let store = open();
     store.commit(nth(1), Durability::Buffered).unwrap();
@@ -306,6 +323,7 @@ fn a_closed_store_says_so(open: Open) {
         Err(RecoverError::Closed)
     ));
     assert!(matches!(store.setting("a"), Err(RecoverError::Closed)));
+    assert!(matches!(store.settings("a"), Err(RecoverError::Closed)));
 }
 
 fn threads_may_commit_at_once(open: Open) {

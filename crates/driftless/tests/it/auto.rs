@@ -47,7 +47,7 @@ impl Timer for Time {
 
 /// Does work on the spot, so that one thread does everything.
 #[derive(Debug)]
-struct OnTheSpot;
+pub(crate) struct OnTheSpot;
 
 impl Workers for OnTheSpot {
     fn step(&self, work: Work) -> bool {
@@ -62,7 +62,7 @@ impl Workers for OnTheSpot {
 }
 
 /// Lets all tasks go on until they wait for the test: there is but one thread.
-async fn settle() {
+pub(crate) async fn settle() {
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }

@@ -13,8 +13,9 @@ use driftless::wire::{
     SyncCount, Timestamp, UpdateRecordsRequest,
 };
 use driftless::{
-    Became, Client, ClientBuilder, Dataset, DatasetError, Durability, OpenError, Owner, PushError,
-    PutError, Schedule, Scope, SyncError, Unsynced,
+    AutoSync, Became, Client, ClientBuilder, Dataset, DatasetError, DeviceError, Durability,
+    OpenError, Owner, PushError, PutError, Reconnect, Report, Schedule, Scope, SyncError, Unsynced,
+    Work, Workers,
 };
 use driftless_server::{
     Config, KeyPair, MemoryStorage, Pool, PushHint, Server, Service as Core, SharedKeyLogins,
@@ -22,11 +23,15 @@ use driftless_server::{
 };
 use tokio::sync::{Notify, oneshot};
 
+use crate::auto::{OnTheSpot, settle};
 use crate::failures::check_text;
 use crate::fake::NoPause;
 use crate::service::POOL;
 
 const PROVIDER: &str = "login.example";
+
+/// Whose login the service refuses.
+const NOBODY: &str = "nobody";
 
 /// A server with an identity pool, which stops when it is dropped.
 pub(crate) struct Cloud {
@@ -48,8 +53,12 @@ struct Who {
     name: Mutex<Option<&'static str>>,
     /// Logs somebody in while a session runs, before its first push.
     logs_in_at_push: Mutex<Option<&'static str>>,
+    /// How many questions for the logins there were.
+    questions: Mutex<u32>,
     /// How many of the next questions for the logins wait, so that the test goes on meanwhile.
     slow: Mutex<u32>,
+    /// Answers about which datasets there are wait too.
+    holds_lists: Mutex<bool>,
     asked: Notify,
     goes_on: Notify,
 }
@@ -57,6 +66,7 @@ struct Who {
 impl LoginsSource for Who {
     fn logins(&self) -> BoxFuture<'_, Result<Logins, BoxError>> {
         let who = *self.name.lock().unwrap();
+        *self.questions.lock().unwrap() += 1;
         Box::pin(async move {
             let is_slow = {
                 let mut slow = self.slow.lock().unwrap();
@@ -71,6 +81,9 @@ impl LoginsSource for Who {
             let Some(who) = who else {
                 return Ok(Logins::none());
             };
+            if who == NOBODY {
+                return Ok(Logins::none().with(PROVIDER, "no token"));
+            }
             let subject = Subject::new(who).unwrap();
             let expires = Timestamp::from_millis(4_900_000_000_000);
             let token = logins().sign(&pool(), PROVIDER, &subject, expires);
@@ -94,7 +107,16 @@ impl Transport for Meddler {
             *self.who.name.lock().unwrap() = Some(name);
             self.pool.logins_changed();
         }
-        self.transport.exchange(request)
+        let is_held = request.operation() == Operation::ListDatasets
+            && std::mem::take(&mut *self.who.holds_lists.lock().unwrap());
+        Box::pin(async move {
+            let answer = self.transport.exchange(request).await;
+            if is_held {
+                self.who.asked.notify_one();
+                self.who.goes_on.notified().await;
+            }
+            answer
+        })
     }
 }
 
@@ -215,10 +237,10 @@ async fn trap_32_what_was_made_before_any_identity_is_adopted_by_the_first() {
     let notes = device.notes();
     notes.put("offline", 1).unwrap();
     assert_eq!(device.client.identity(), None);
-    let mut changes = device.client.identity_changes();
+    let changes = device.client.identity_changes();
     notes.synchronize().await.unwrap();
     assert!(!notes.has_unsynced(), "the handle goes on");
-    let change = changes.borrow_and_update().clone().unwrap();
+    let change = changes.last().unwrap();
     assert_eq!((change.before, change.data), (None, Became::Moved));
     assert_eq!(change.now, device.client.identity());
     assert!(device.store.datasets(&Owner::Local).unwrap().is_empty());
@@ -341,11 +363,11 @@ async fn trap_31_another_login_shows_its_own_data_and_leaves_the_others() {
     of_ann.put("ann's", 1).unwrap();
     of_ann.synchronize().await.unwrap();
     of_ann.put("unsynced", 2).unwrap();
-    let mut changes = device.client.identity_changes();
+    let changes = device.client.identity_changes();
     for _ in 0..2 {
         device.log_in("bob");
         device.client.identify().await.unwrap();
-        let change = changes.borrow_and_update().clone().unwrap();
+        let change = changes.last().unwrap();
         assert_eq!(change.data, Became::Kept);
         assert!(!device.keys().contains(&"ann's".to_owned()));
         device.notes().put("bob's", 1).unwrap();
@@ -377,6 +399,71 @@ async fn trap_30_session_of_a_handle_from_before_a_login_tells_and_sends_nothing
     assert!(matches!(error, SyncError::OtherIdentity));
     assert!(of_ann.has_unsynced());
     assert!(device.client.remote_datasets().await.unwrap().is_empty());
+}
+
+/// Bob has his own registration, in which a dataset of the same name is wished for.
+#[tokio::test]
+async fn trap_31_handle_from_before_a_login_asks_and_wishes_nothing_in_the_name_of_the_next() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    let of_ann = device.notes();
+    device.log_in("bob");
+    let bob = device.client.identify().await.unwrap().unwrap();
+    let setting = format!("device/{bob}");
+    let row = r#"{"version":1,"device":{"id":"bobs","digest":"0"},"datasets":{"notes":"waiting"}}"#;
+    let row = row.as_bytes();
+    let set = device
+        .store
+        .set_setting(&setting, Some(row), Durability::Disk);
+    set.unwrap();
+    assert!(device.client.device_id().unwrap().is_some());
+    check_refused(&of_ann).await;
+    assert_eq!(device.store.setting(&setting).unwrap().unwrap(), row);
+    // Nor does it make the device somebody's.
+    device.sign_out();
+    check_refused(&of_ann).await;
+    assert_eq!(device.client.identity(), None);
+}
+
+/// Bob comes between the question and the answer.
+#[tokio::test]
+async fn trap_31_list_of_datasets_is_about_the_identity_that_it_was_asked_for() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    device.notes().put("ann's", 1).unwrap();
+    device.notes().synchronize().await.unwrap();
+    device.client.dataset("of-ann").unwrap();
+    *device.who.holds_lists.lock().unwrap() = true;
+    let asking = tokio::spawn({
+        let client = device.client.clone();
+        async move { client.refresh().await.unwrap() }
+    });
+    device.who.asked.notified().await;
+    device.log_in("bob");
+    device.client.identify().await.unwrap();
+    device.client.dataset("of-bob").unwrap();
+    device.who.goes_on.notify_one();
+    let catalog = asking.await.unwrap();
+    let names: Vec<_> = catalog.datasets.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["notes"]);
+    let notes = catalog.datasets.values().next().unwrap();
+    assert!(notes.is_here && notes.there.is_some() && catalog.refreshed.is_some());
+    let of_bob = device.client.catalog().unwrap();
+    assert_eq!((of_bob.datasets.len(), of_bob.refreshed), (1, None));
+}
+
+/// Checks that whatever a handle may ask of the service is refused, for it is another identity's.
+async fn check_refused(handle: &Dataset) {
+    let described = handle.describe().await;
+    assert!(matches!(described, Err(SyncError::OtherIdentity)));
+    let wishes = [
+        handle.subscribe().await.map(drop),
+        handle.unsubscribe().await,
+    ];
+    for wish in wishes {
+        let is_refused = matches!(wish, Err(DeviceError::Sync(SyncError::OtherIdentity)));
+        assert!(is_refused, "{wish:?}");
+    }
 }
 
 #[tokio::test]
@@ -453,6 +540,35 @@ async fn trap_29_name_that_a_merge_has_no_room_for_is_refused() {
     );
 }
 
+/// A change is told while the client is locked: what an app holds of it must not keep the client waiting, nor it the app.
+#[tokio::test]
+async fn changes_are_copies_that_an_app_may_look_at_and_call_the_client() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    let client = device.client.clone();
+    let mut changes = client.identity_changes();
+    let first = changes.last();
+    assert_eq!(first.as_ref().unwrap().now, client.identity());
+    device.log_in("bob");
+    device.client.identify().await.unwrap();
+    device.sign_out();
+    // Of two that nobody waited for it is the last.
+    let change = changes.next().await.unwrap();
+    assert_eq!((change.before.is_some(), change.now), (true, None));
+    assert_eq!(changes.last().unwrap().before, change.before);
+    let waiting = tokio::spawn(async move {
+        let change = changes.next().await.unwrap();
+        assert_eq!(change.now, client.identity());
+        changes.next().await
+    });
+    device.log_in("ann");
+    device.client.identify().await.unwrap();
+    // It hears of Ann before it hears of the end.
+    tokio::task::yield_now().await;
+    device.client.close().unwrap();
+    assert_eq!(waiting.await.unwrap(), None);
+}
+
 /// Somebody logs in between a session's list and its push.
 #[tokio::test]
 async fn trap_30_login_inside_of_a_session_ends_it_and_another_one_follows() {
@@ -465,9 +581,9 @@ async fn trap_30_login_inside_of_a_session_ends_it_and_another_one_follows() {
     let guest = device.client.identity();
     notes.increment("count", 10).unwrap();
     *device.who.logs_in_at_push.lock().unwrap() = Some("ann");
-    let mut changes = device.client.identity_changes();
+    let changes = device.client.identity_changes();
     let report = notes.synchronize().await.unwrap();
-    let change = changes.borrow_and_update().clone().unwrap();
+    let change = changes.last().unwrap();
     assert_eq!((change.before, change.data), (guest, Became::Moved));
     assert_eq!(report.merged.len(), 1);
     assert_eq!(device.client.identity(), ann.client.identity());
@@ -500,6 +616,56 @@ async fn answer_about_who_signed_out_meanwhile_is_void() {
     assert_eq!(device.client.identity(), now);
 }
 
+/// The sessions of ten datasets begin together, with credentials that have run out and no network.
+#[tokio::test]
+async fn all_who_ask_who_it_is_while_nobody_answers_share_one_failure() {
+    let cloud = Cloud::start().await;
+    let mut device = cloud.device();
+    // Nobody listens there.
+    device.url = "http://127.0.0.1:1".to_owned();
+    device.restart();
+    *device.who.slow.lock().unwrap() = 1;
+    let sessions: Vec<_> = (0..10)
+        .map(|number| {
+            let dataset = device.client.dataset(&format!("dataset-{number}")).unwrap();
+            tokio::spawn(async move { dataset.synchronize().await })
+        })
+        .collect();
+    device.who.asked.notified().await;
+    settle().await;
+    device.who.goes_on.notify_one();
+    for session in sessions {
+        let failed = session.await.unwrap();
+        assert!(matches!(failed, Err(SyncError::Identity(_))));
+    }
+    assert_eq!(*device.who.questions.lock().unwrap(), 1);
+}
+
+/// Has no thread that may wait for the disk.
+#[derive(Debug)]
+struct NoWorkers;
+
+impl Workers for NoWorkers {
+    fn step(&self, _: Work) -> bool {
+        false
+    }
+
+    fn background(&self, _: Work) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn who_the_device_is_is_kept_by_the_threads_that_wait_for_the_disk() {
+    let cloud = Cloud::start().await;
+    let (store, who) = (MemoryStore::new(), Arc::default());
+    let builder = builder(&cloud.url, &store, &who).workers(Arc::new(NoWorkers));
+    let client = builder.open().unwrap();
+    let refused = client.identify().await;
+    assert!(matches!(refused, Err(SyncError::Identity(_))));
+    assert_eq!(store.setting("identity").unwrap(), None);
+}
+
 #[tokio::test]
 async fn row_that_cannot_be_read_is_an_error_and_stays_as_it_is() {
     let cloud = Cloud::start().await;
@@ -510,14 +676,38 @@ async fn row_that_cannot_be_read_is_an_error_and_stays_as_it_is() {
         let refused = device.client.sign_out();
         assert!(matches!(refused, Err(DatasetError::Identity(_))));
         device.log_in("bob");
-        let refused = device.client.identify().await;
-        assert!(matches!(refused, Err(SyncError::Identity(_))));
+        // The second one may have the failure of the first.
+        for _ in 0..2 {
+            let refused = device.client.identify().await;
+            assert!(matches!(refused, Err(SyncError::IdentityRow(_))));
+        }
         assert_eq!(device.keys(), ["ann's"], "nothing changed");
         assert_eq!(device.row(), row);
     }
     device.client.close().unwrap();
     let refused = try_open(&device.url, &device.store, &device.who);
     assert!(matches!(refused, Err(OpenError::Identity(_))));
+}
+
+/// It stands until somebody repairs the store or brings the version that wrote it.
+#[tokio::test]
+async fn row_that_cannot_be_read_is_not_tried_again_by_itself() {
+    let cloud = Cloud::start().await;
+    let mut device = cloud.device();
+    device.client.close().unwrap();
+    let builder = builder(&device.url, &device.store, &device.who);
+    device.client = builder.workers(Arc::new(OnTheSpot)).open().unwrap();
+    device.notes().put("key", 1).unwrap();
+    device.set_row(r#"{"version":2,"identity":"in a form of tomorrow"}"#);
+    let mut auto = device.client.auto_sync(Schedule::default()).unwrap();
+    assert!(auto.changed().await);
+    let outcome = auto.outcomes().into_values().next();
+    assert!(matches!(outcome, Some(Err(SyncError::IdentityRow(_)))));
+    tokio::select! {
+        biased;
+        _ = auto.changed() => panic!("it was tried again"),
+        () = settle() => {}
+    }
 }
 
 #[tokio::test]
@@ -744,6 +934,73 @@ async fn trap_53_edits_that_wait_are_synchronized_by_itself_once_their_owner_is_
     assert_eq!(other.keys(), names(&["ann's"]));
     let bob = cloud.device_of("bob").await;
     assert!(bob.client.remote_datasets().await.unwrap().is_empty());
+}
+
+/// She has signed out, and nothing but the login says that she is back.
+#[tokio::test]
+async fn trap_53_edits_that_wait_are_synchronized_by_itself_once_their_owner_logs_in() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    device.notes().put("ann's", 1).unwrap();
+    device.sign_out();
+    let mut auto = device.client.auto_sync(Schedule::default()).unwrap();
+    device.log_in("ann");
+    until(&mut auto, "notes", |outcome| outcome.is_ok()).await;
+    let other = cloud.device_of("ann").await;
+    other.notes().synchronize().await.unwrap();
+    assert_eq!(other.keys(), names(&["ann's"]));
+}
+
+/// The service merges the guest into Ann while another dataset is synchronized.
+#[tokio::test]
+async fn dataset_that_moves_to_a_login_is_synchronized_by_itself() {
+    let cloud = Cloud::start().await;
+    let ann = cloud.device_of("ann").await;
+    let device = cloud.device();
+    let (notes, other) = (device.notes(), device.client.dataset("other").unwrap());
+    notes.put("guest's", 1).unwrap();
+    notes.synchronize().await.unwrap();
+    let edits_only = Schedule::default().reconnect(Reconnect::Unsynced);
+    let mut auto = device.client.auto_sync(edits_only).unwrap();
+    *device.who.logs_in_at_push.lock().unwrap() = Some("ann");
+    other.put("key", 1).unwrap();
+    other.synchronize().await.unwrap();
+    assert_eq!(device.client.identity(), ann.client.identity());
+    // What moved is unsynced, unless that has happened already.
+    while notes.has_unsynced() {
+        assert!(auto.changed().await);
+    }
+    ann.notes().synchronize().await.unwrap();
+    assert_eq!(ann.keys(), names(&["guest's"]));
+}
+
+#[tokio::test]
+async fn what_a_login_was_refused_for_is_tried_again_by_itself_after_the_next_login() {
+    let cloud = Cloud::start().await;
+    let device = cloud.device_of("ann").await;
+    let ann = device.client.identity();
+    let notes = device.notes();
+    let edits_only = Schedule::default().reconnect(Reconnect::Unsynced);
+    let mut auto = device.client.auto_sync(edits_only).unwrap();
+    device.log_in(NOBODY);
+    notes.put("key", 1).unwrap();
+    until(&mut auto, "notes", |outcome| outcome.is_err()).await;
+    device.log_in("ann");
+    until(&mut auto, "notes", |outcome| outcome.is_ok()).await;
+    assert_eq!(device.client.identity(), ann);
+    assert!(!notes.has_unsynced());
+}
+
+/// Waits until a session of a dataset, begun by itself, has ended so.
+async fn until(
+    auto: &mut AutoSync,
+    dataset: &str,
+    is_it: impl Fn(&Result<Report, SyncError>) -> bool,
+) {
+    let name = dataset.parse().unwrap();
+    while !auto.outcomes().get(&name).is_some_and(&is_it) {
+        assert!(auto.changed().await);
+    }
 }
 
 fn names(names: &[&str]) -> Vec<String> {

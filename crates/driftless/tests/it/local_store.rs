@@ -483,6 +483,10 @@ impl Store for Dying {
         self.inner.setting(name)
     }
 
+    fn settings(&self, prefix: &str) -> Result<Vec<String>, RecoverError> {
+        self.inner.settings(prefix)
+    }
+
     fn set_setting(
         &self,
         name: &str,

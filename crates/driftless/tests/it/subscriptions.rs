@@ -21,12 +21,14 @@ use driftless_wire::{
     ApiError, ErrorCode, IdentityPoolId, PushSync, Request, Response,
     SetIdentityPoolConfigurationRequest, SubscribeToDatasetResponse,
 };
+use tokio::task::JoinHandle;
 
+use crate::auto::{OnTheSpot, settle};
 use crate::fake::{Fake, Fault};
 use crate::service::{IDENTITY, POOL, SECRET};
 
 /// Returns a service that pushes to Google's devices.
-fn service() -> Arc<Fake> {
+pub(crate) fn service() -> Arc<Fake> {
     let fake = Fake::new();
     fake.handle(push_setting()).unwrap();
     fake
@@ -493,6 +495,177 @@ async fn call_that_is_dropped_in_the_middle_leaves_a_wish() {
     here.notes.synchronize().await.unwrap();
     check(&fake, &[ListRecords, SubscribeToDataset]);
     assert_eq!(here.subscription(), Some(Subscription::Standing));
+}
+
+/// A device that is subscribed to nothing, whose service does not answer to the next subscription.
+async fn waiting_for_the_service() -> (Arc<Fake>, Device, JoinHandle<bool>) {
+    let fake = service();
+    let store = Arc::new(MemoryStore::new());
+    let client = fake.builder(&store).workers(Arc::new(OnTheSpot));
+    let client = client.open().unwrap();
+    client.register_device(Platform::Gcm, "here").await.unwrap();
+    let notes = client.dataset("notes").unwrap();
+    for dataset in [&notes, &client.dataset("more").unwrap()] {
+        dataset.put("key", 1).unwrap();
+        dataset.synchronize().await.unwrap();
+    }
+    fake.hold(Some(SubscribeToDataset));
+    let arrived = fake.count() + 1;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.subscribe_all().await.is_ok() }
+    });
+    fake.arrived(arrived).await;
+    fake.requests();
+    let device = Device {
+        store,
+        client,
+        notes,
+    };
+    (fake, device, waiting)
+}
+
+#[tokio::test]
+async fn device_is_forgotten_while_the_service_keeps_a_subscription_waiting() {
+    let (fake, here, waiting) = waiting_for_the_service().await;
+    let leaving = tokio::spawn({
+        let client = here.client.clone();
+        async move { client.unregister_device().await }
+    });
+    settle().await;
+    assert_eq!(here.client.device_id().unwrap(), None);
+    assert_eq!(here.client.subscriptions().unwrap().len(), 0);
+    fake.hold(None);
+    leaving.await.unwrap().unwrap();
+    waiting.await.unwrap();
+    // The answer that came late made no subscription that nobody takes back.
+    check(&fake, &[UnsubscribeFromDataset; 2]);
+    let there = Device::with_notes(&fake).await;
+    there.edit(2).await;
+    assert_eq!(told(&fake.hints()), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn session_does_not_wait_for_another_call_that_the_service_keeps_waiting() {
+    let (fake, here, waiting) = waiting_for_the_service().await;
+    here.notes.put("key", 2).unwrap();
+    let session = tokio::spawn({
+        let notes = here.notes.clone();
+        async move { notes.synchronize().await }
+    });
+    settle().await;
+    assert!(session.is_finished());
+    session.await.unwrap().unwrap();
+    check(&fake, &[ListRecords, UpdateRecords]);
+    fake.hold(None);
+    assert!(waiting.await.unwrap());
+    // What the session left to be done was done by then, once.
+    check(&fake, &[SubscribeToDataset]);
+    let subscriptions = here.client.subscriptions().unwrap();
+    assert!(subscriptions.values().eq([&Subscription::Standing; 2]));
+}
+
+/// Two sessions end at the same time, and one of them finds the other one speaking about the device.
+#[tokio::test]
+async fn subscription_that_a_session_leaves_to_another_one_is_made_by_that_one() {
+    let fake = service();
+    let store = Arc::new(MemoryStore::new());
+    let client = fake.builder(&store).workers(Arc::new(OnTheSpot));
+    let client = client.open().unwrap();
+    client.register_device(Platform::Gcm, "here").await.unwrap();
+    let datasets = ["a", "b"].map(|name| client.dataset(name).unwrap());
+    for dataset in &datasets {
+        dataset.put("key", 1).unwrap();
+        assert_eq!(dataset.subscribe().await.unwrap(), Subscription::Waiting);
+    }
+    fake.hold(Some(SubscribeToDataset));
+    let sessions = datasets.map(|dataset| {
+        tokio::spawn(async move { dataset.synchronize().await.map(|report| report.requests) })
+    });
+    settle().await;
+    fake.hold(None);
+    let mut requests = 0;
+    for session in sessions {
+        requests += session.await.unwrap().unwrap();
+    }
+    assert_eq!(requests, 6);
+    let subscriptions = client.subscriptions().unwrap();
+    assert!(subscriptions.values().eq([&Subscription::Standing; 2]));
+}
+
+/// Each left its own subscription to the one that speaks with the service, and that finds that there is no network.
+#[tokio::test]
+async fn network_that_is_gone_is_met_once_by_the_subscriptions_of_many_sessions() {
+    let fake = service();
+    let builder = fake.builder(&Arc::new(MemoryStore::new()));
+    let client = builder.workers(Arc::new(OnTheSpot)).open().unwrap();
+    client.register_device(Platform::Gcm, "here").await.unwrap();
+    let datasets = ["a", "b", "c"].map(|name| client.dataset(name).unwrap());
+    for dataset in &datasets {
+        dataset.put("key", 1).unwrap();
+        dataset.subscribe().await.unwrap();
+    }
+    fake.hold(Some(SubscribeToDataset));
+    let sessions =
+        datasets.map(|dataset| tokio::spawn(async move { dataset.synchronize().await.map(drop) }));
+    settle().await;
+    fake.requests();
+    for _ in 0..3 {
+        fake.fail(SubscribeToDataset, no_network());
+    }
+    fake.hold(None);
+    for session in sessions {
+        session.await.unwrap().unwrap();
+    }
+    check(&fake, &[]);
+    let subscriptions = client.subscriptions().unwrap();
+    assert!(subscriptions.values().eq([&Subscription::Waiting; 3]));
+}
+
+#[tokio::test]
+async fn registration_that_is_taken_back_before_the_answer_is_none() {
+    let fake = service();
+    let builder = fake.builder(&Arc::new(MemoryStore::new()));
+    let client = builder.workers(Arc::new(OnTheSpot)).open().unwrap();
+    fake.hold(Some(RegisterDevice));
+    let registering = tokio::spawn({
+        let client = client.clone();
+        async move { client.register_device(Platform::Gcm, "here").await }
+    });
+    fake.arrived(1).await;
+    let leaving = tokio::spawn({
+        let client = client.clone();
+        async move { client.unregister_device().await }
+    });
+    settle().await;
+    fake.hold(None);
+    let registered = registering.await.unwrap();
+    assert!(matches!(registered, Err(DeviceError::NotRegistered)));
+    leaving.await.unwrap().unwrap();
+    assert_eq!(client.device_id().unwrap(), None);
+}
+
+#[tokio::test]
+async fn refusal_of_one_dataset_does_not_keep_the_others_from_theirs() {
+    let fake = service();
+    let here = Device::with_notes(&fake).await;
+    let more = here.client.dataset("more").unwrap();
+    more.put("key", 1).unwrap();
+    more.synchronize().await.unwrap();
+    here.register("here").await;
+    let refused = ApiError::new(ErrorCode::NotAuthorized, "not this one");
+    fake.fail(SubscribeToDataset, Fault::Before(refused.into()));
+    fake.requests();
+    let error = here.client.subscribe_all().await.unwrap_err();
+    assert!(matches!(error, DeviceError::Sync(SyncError::Request(_))));
+    check(&fake, &[SubscribeToDataset; 2]);
+    let subscriptions = here.client.subscriptions().unwrap();
+    let expected = [&Subscription::Waiting, &Subscription::Standing];
+    assert!(subscriptions.values().eq(expected));
+    // A network that is gone is gone for all.
+    fake.fail(UnsubscribeFromDataset, no_network());
+    here.client.unsubscribe_all().await.unwrap_err();
+    check(&fake, &[UnsubscribeFromDataset]);
 }
 
 #[tokio::test]

@@ -1,8 +1,19 @@
 //! Removing data from a device.
 
-use driftless::{PutError, Scope, SyncError, Unsynced, WipeError};
+use std::sync::Arc;
 
+use driftless::store::{MemoryStore, Store};
+use driftless::{
+    Client, Durability, IdentityId, Platform, PutError, Scope, Subscription, SyncError, Unsynced,
+    WipeError,
+};
+use driftless_wire::Operation::SubscribeToDataset;
+
+use crate::auto::settle;
+use crate::fake::Fake;
 use crate::identities::Cloud;
+use crate::service::IDENTITY;
+use crate::subscriptions::service;
 
 #[tokio::test]
 async fn trap_55_wipe_refuses_while_edits_are_unsynced_and_names_the_datasets() {
@@ -55,12 +66,76 @@ async fn wiped_device_runs_no_session_of_who_it_was() {
     let notes = device.notes();
     notes.put("key", 1).unwrap();
     notes.synchronize().await.unwrap();
-    let mut changes = device.client.identity_changes();
+    let changes = device.client.identity_changes();
     device.client.wipe(Scope::Device, Unsynced::Keep).unwrap();
-    let change = changes.borrow_and_update().clone().unwrap();
+    let change = changes.last().unwrap();
     assert!(change.before.is_some() && change.now.is_none());
     let refused = notes.synchronize().await;
     assert!(matches!(refused, Err(SyncError::Closed)));
     let remote = device.client.remote_datasets().await.unwrap();
     assert!(remote.is_empty(), "it is another guest's: {remote:?}");
+}
+
+/// A device that is registered for pushes and knows which datasets there are, with what another identity left behind.
+async fn registered(fake: &Arc<Fake>) -> (Arc<MemoryStore>, Client) {
+    let store = Arc::new(MemoryStore::new());
+    let client = fake.builder(&store).open().unwrap();
+    client.register_device(Platform::Gcm, "here").await.unwrap();
+    let notes = client.dataset("notes").unwrap();
+    notes.put("key", 1).unwrap();
+    notes.synchronize().await.unwrap();
+    notes.subscribe().await.unwrap();
+    client.refresh().await.unwrap();
+    for name in ["catalog", "device"] {
+        let name = format!("{name}/{}", other());
+        let set = store.set_setting(&name, Some(br#"{"version":1}"#), Durability::Disk);
+        set.unwrap();
+    }
+    (store, client)
+}
+
+/// An identity that has no dataset on the device any more.
+fn other() -> IdentityId {
+    IDENTITY.replace("-0000-", "-0001-").parse().unwrap()
+}
+
+fn personal(store: &MemoryStore) -> Vec<String> {
+    let settings = ["catalog/", "device/"].map(|prefix| store.settings(prefix).unwrap());
+    settings.concat()
+}
+
+#[tokio::test]
+async fn trap_55_wipe_of_the_identity_leaves_neither_its_list_nor_its_registration() {
+    let fake = service();
+    let (store, client) = registered(&fake).await;
+    client.wipe(Scope::Identity, Unsynced::Keep).unwrap();
+    let left = ["catalog", "device"].map(|name| format!("{name}/{}", other()));
+    assert_eq!(personal(&store), left);
+    assert_eq!(client.device_id().unwrap(), None);
+    assert!(client.subscriptions().unwrap().is_empty());
+    assert!(client.catalog().unwrap().datasets.is_empty());
+    // It may be registered again.
+    client.register_device(Platform::Gcm, "here").await.unwrap();
+    let notes = client.dataset("notes").unwrap();
+    notes.synchronize().await.unwrap();
+    assert_eq!(notes.subscribe().await.unwrap(), Subscription::Standing);
+}
+
+#[tokio::test]
+async fn trap_55_wipe_of_the_device_leaves_nothing_of_anybody_even_if_the_service_answers_later() {
+    let fake = service();
+    let (store, client) = registered(&fake).await;
+    let more = client.dataset("more").unwrap();
+    more.put("key", 1).unwrap();
+    more.synchronize().await.unwrap();
+    fake.hold(Some(SubscribeToDataset));
+    let arrived = fake.count() + 1;
+    let subscribing = tokio::spawn(async move { more.subscribe().await });
+    fake.arrived(arrived).await;
+    client.wipe(Scope::Device, Unsynced::Keep).unwrap();
+    assert_eq!(personal(&store), [""; 0]);
+    fake.hold(None);
+    subscribing.await.unwrap().ok();
+    settle().await;
+    assert_eq!(personal(&store), [""; 0]);
 }
