@@ -86,7 +86,7 @@ impl Client {
     }
 
     /// Refuses a name that a merge of identities has no room for [COGNITO trap 29].
-    fn check_length(&self, name: &DatasetName) -> Result<(), DatasetError> {
+    pub(crate) fn check_length(&self, name: &DatasetName) -> Result<(), DatasetError> {
         let chars = name.as_str().len();
         let can_merge = self.shared.identities.is_some() && !self.shared.accepts_long_names;
         if can_merge && chars > LONGEST_MERGED {

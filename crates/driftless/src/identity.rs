@@ -21,6 +21,7 @@ use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use crate::claims::Claims;
 use crate::error::{DatasetError, MoveError, SyncError};
 use crate::shared::{Open, Shared};
 use crate::slot::Slot;
@@ -145,7 +146,7 @@ impl Shared {
     }
 
     /// Finds what is to be moved to an identity: what was made before any was known, and what its guests have. A crash may
-    /// have left some of it.
+    /// have left some of it. What was claimed of old clients for those is the identity's from here on.
     pub(crate) fn moves_to(&self, open: &Open, to: &IdentityId) -> Result<Moves, BoxError> {
         let guests = self.device.guests_of(to)?.into_iter().map(Owner::Identity);
         let mut from = BTreeMap::new();
@@ -156,6 +157,7 @@ impl Shared {
             }
             from.insert(owner, names);
         }
+        Claims::pass(&*self.store, &from, to)?;
         let to = to.clone();
         Ok(Moves { to, from })
     }

@@ -137,6 +137,7 @@ mod auto;
 mod builder;
 mod catalog;
 mod changes;
+mod claims;
 mod client;
 mod connectivity;
 mod dataset;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use driftless::{
     Client, Dataset, LocalStoreError, LocalStoreKind, LocalStoreReport, PutError, RefusedEdit,
-    Value,
+    Scope, Unsynced, Value,
 };
 use driftless_merge::{Commit, DatasetKey, Durability, Owner, Recovered};
 use driftless_store::{CommitError, MemoryStore, RecoverError, Store};
@@ -382,6 +382,221 @@ fn trap_32_rows_from_before_any_identity_are_taken_by_the_first() {
             assert_eq!(shown(&notes), texts([("k", "v")]), "{kind:?}");
         }
     }
+}
+
+/// Opens a store for an identity, or for nobody.
+fn open_for(store: &MemoryStore, identity: Option<&str>) -> Client {
+    let builder = Client::with_store(Arc::new(store.reopen())).pool(POOL.parse().unwrap());
+    let builder = match identity {
+        Some(identity) => builder.identity(identity.parse().unwrap()),
+        None => builder,
+    };
+    builder.open().unwrap()
+}
+
+/// An old file from before any identity: an edit in `notes`, and that `lists` was deleted.
+fn from_before() -> Old {
+    let old = Old::new(LocalStoreKind::Android);
+    old.row("unknown", "notes", "k", Some("v"), (0, true));
+    old.sql(
+        "INSERT INTO datasets (identity_id, dataset_name, last_sync_count) VALUES ('unknown', 'lists', -1)",
+    );
+    old
+}
+
+/// Checks that who is shown gets nothing of [`from_before`], and is told that it is another one's.
+fn check_is_others(old: &Old, client: &Client, other: &str) {
+    let lists = client.dataset("lists").unwrap();
+    lists.put("own", "1").unwrap();
+    let report = old.import(client);
+    assert!(report.datasets.is_empty(), "{report:?}");
+    let others = BTreeMap::from([(other.to_owned(), 2)]);
+    assert_eq!(report.other_identities, others);
+    assert_eq!(shown(&lists), texts([("own", "1")]));
+    assert!(client.dataset("notes").unwrap().is_empty());
+}
+
+#[test]
+fn trap_31_rows_from_before_any_identity_are_taken_for_one_identity_only() {
+    let (old, store) = (from_before(), MemoryStore::new());
+    let ann = open_for(&store, Some(IDENTITY));
+    assert!(old.import(&ann).other_identities.is_empty());
+    assert_eq!(shown(&ann.dataset("notes").unwrap()), texts([("k", "v")]));
+    ann.close().unwrap();
+    let bob = open_for(&store, Some(OTHER));
+    check_is_others(&old, &bob, IDENTITY);
+    bob.sign_out().unwrap();
+    check_is_others(&old, &bob, IDENTITY);
+    bob.close().unwrap();
+    let ann = open_for(&store, Some(IDENTITY));
+    let report = old.import(&ann);
+    assert!(
+        report
+            .datasets
+            .values()
+            .all(|it| it.was_taken && !it.deleted)
+    );
+}
+
+#[test]
+fn trap_31_what_nobody_took_is_whose_who_adopts_it() {
+    let (old, store) = (from_before(), MemoryStore::new());
+    let nobody = open_for(&store, None);
+    old.import(&nobody);
+    nobody.close().unwrap();
+    // It need not import, nor stay.
+    open_for(&store, Some(IDENTITY)).close().unwrap();
+    check_is_others(&old, &open_for(&store, Some(OTHER)), IDENTITY);
+}
+
+#[test]
+fn trap_31_what_a_guest_took_is_whose_login_the_guest_became() {
+    const LOGIN: &str = "us-east-1:00000000-0000-0000-0000-00000000000b";
+    let (old, store) = (from_before(), MemoryStore::new());
+    let guest = open_for(&store, Some(IDENTITY));
+    old.import(&guest);
+    guest.close().unwrap();
+    let row = json!({ "version": 1, "identity": LOGIN, "moves": [[IDENTITY, LOGIN]] }).to_string();
+    let set = store.set_setting("identity", Some(row.as_bytes()), Durability::Disk);
+    set.unwrap();
+    let login = open_for(&store, Some(LOGIN));
+    assert_eq!(shown(&login.dataset("notes").unwrap()), texts([("k", "v")]));
+    assert!(old.import(&login).other_identities.is_empty());
+    login.close().unwrap();
+    check_is_others(&old, &open_for(&store, Some(OTHER)), LOGIN);
+}
+
+#[test]
+fn trap_31_what_a_crash_left_claimed_is_not_anothers() {
+    let (old, disk) = (from_before(), MemoryStore::new());
+    let dying = Dying {
+        inner: disk.reopen(),
+        commits: AtomicUsize::new(0),
+    };
+    let ann = Fake::new().reach(Client::with_store(Arc::new(dying)));
+    old.import(&ann.open().unwrap());
+    disk.crash();
+    check_is_others(&old, &open_for(&disk, Some(OTHER)), IDENTITY);
+    let report = old.import(&open_for(&disk, Some(IDENTITY)));
+    let edits = report.datasets.values().map(|it| it.edits);
+    assert_eq!(edits.sum::<usize>(), 1, "{report:?}");
+}
+
+/// Edits and deletions, of the identity and from before it.
+fn edits_and_deletions() -> Old {
+    let old = from_before();
+    old.row(IDENTITY, "notes", "own", Some("w"), (0, true));
+    old.sql(&format!(
+        "INSERT INTO datasets (identity_id, dataset_name, last_sync_count) VALUES ('{IDENTITY}', 'lists', -1)"
+    ));
+    old
+}
+
+/// Checks that nothing of [`edits_and_deletions`] is taken in the place of what is newer.
+async fn check_is_not_taken_again(old: &Old, client: &Client) {
+    let report = old.import(client);
+    for found in report.datasets.values() {
+        assert!(
+            found.was_taken && !found.deleted && found.edits == 0,
+            "{report:?}"
+        );
+    }
+    assert_eq!(report.datasets.len(), 2);
+    for name in ["notes", "lists"] {
+        let dataset = client.dataset(name).unwrap();
+        dataset.synchronize().await.unwrap();
+        assert_eq!(shown(&dataset), texts([("k", "newer")]), "{name}");
+    }
+}
+
+async fn take_and_go_on(old: &Old, client: &Client) {
+    old.import(client);
+    for name in ["notes", "lists"] {
+        let dataset = client.dataset(name).unwrap();
+        dataset.synchronize().await.unwrap();
+        dataset.put("k", "newer").unwrap();
+        dataset.remove("own").unwrap();
+        dataset.synchronize().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn trap_55_what_was_taken_is_not_taken_again_after_a_wipe() {
+    for scope in [Scope::Identity, Scope::Device] {
+        let old = edits_and_deletions();
+        let (fake, store) = (Fake::new(), Arc::new(MemoryStore::new()));
+        let client = fake.builder(&store).open().unwrap();
+        take_and_go_on(&old, &client).await;
+        client.wipe(scope, Unsynced::Keep).unwrap();
+        client.close().unwrap();
+        let client = fake.builder(&Arc::new(store.reopen())).open().unwrap();
+        check_is_not_taken_again(&old, &client).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_is_not_taken_again_after_a_dataset_is_set_aside() {
+    let old = edits_and_deletions();
+    let client = Fake::new().device();
+    take_and_go_on(&old, &client).await;
+    for name in ["notes", "lists"] {
+        client.set_aside(name).unwrap();
+    }
+    check_is_not_taken_again(&old, &client).await;
+}
+
+const CLAIMS: &str = "old-clients";
+
+/// The process ends after the commit that takes something, and before that is noted beside it.
+#[tokio::test]
+async fn what_a_crash_kept_from_being_noted_is_noted_by_the_next_call() {
+    let old = edits_and_deletions();
+    let (fake, store) = (Fake::new(), MemoryStore::new());
+    let client = fake.builder(&Arc::new(store.reopen())).open().unwrap();
+    take_and_go_on(&old, &client).await;
+    let whole = store.setting(CLAIMS).unwrap().unwrap();
+    let mut claims: Json = serde_json::from_slice(&whole).unwrap();
+    let places = claims["claims"].as_object_mut().unwrap();
+    places.retain(|place, _| place.starts_with("unknown/"));
+    for claim in places.values_mut() {
+        claim.as_object_mut().unwrap().remove("ids").unwrap();
+    }
+    let torn = claims.to_string();
+    let set = store.set_setting(CLAIMS, Some(torn.as_bytes()), Durability::Disk);
+    set.unwrap();
+    check_is_not_taken_again(&old, &client).await;
+    assert_eq!(store.setting(CLAIMS).unwrap(), Some(whole));
+}
+
+#[test]
+fn claims_that_are_not_understood_are_an_error_and_stand_in_nobodys_way() {
+    for row in [r#"{"version":2,"claims":{}}"#, "torn"] {
+        let (old, store) = (from_before(), MemoryStore::new());
+        let nobody = open_for(&store, None);
+        nobody.dataset("notes").unwrap().put("k", "own").unwrap();
+        nobody.close().unwrap();
+        let set = store.set_setting(CLAIMS, Some(row.as_bytes()), Durability::Disk);
+        set.unwrap();
+        let ann = open_for(&store, Some(IDENTITY));
+        let refused = ann.import_local_store(old.path(), old.kind);
+        assert!(
+            matches!(refused, Err(LocalStoreError::Taken(_))),
+            "{refused:?}"
+        );
+        assert_eq!(shown(&ann.dataset("notes").unwrap()), texts([("k", "own")]));
+        assert_eq!(store.setting(CLAIMS).unwrap().unwrap(), row.as_bytes());
+    }
+}
+
+#[test]
+fn closed_client_takes_nothing() {
+    let (old, client) = (from_before(), Fake::new().device());
+    client.close().unwrap();
+    let refused = client.import_local_store(old.path(), old.kind);
+    assert!(
+        matches!(refused, Err(LocalStoreError::Closed)),
+        "{refused:?}"
+    );
 }
 
 #[test]
