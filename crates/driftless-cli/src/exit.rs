@@ -246,7 +246,9 @@ fn of_service(error: &ServiceError) -> Exit {
 fn of_local_store(error: &LocalStoreError) -> Exit {
     match error {
         LocalStoreError::Io { .. } => Exit::Io,
-        LocalStoreError::Dataset { source, .. } => of_dataset(source),
+        LocalStoreError::Taken(_) => Exit::Damaged,
+        LocalStoreError::Write(error) => of_commit(error),
+        LocalStoreError::Closed => Exit::Internal,
         _ => Exit::Input,
     }
 }

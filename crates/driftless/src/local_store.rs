@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use driftless_document::{Document, Edit};
 use driftless_merge::{LocalEdit, Owner, Replica, TakenUnsent, UnsentEdit, UnsentId};
@@ -83,8 +84,11 @@ pub struct ImportedDataset {
     /// Edits that were not made, since something stands there here that is newer and that no value can stand beside: a counter,
     /// text, list, map or set, or any value where the old client had removed one.
     pub overtaken: Vec<Overtaken>,
-    /// Why nothing was taken. The edits are still in the old store; the next call tries again.
+    /// Why edits were not taken. They are still in the old store; the next call tries again.
     pub refused: Option<PutError>,
+    /// Why the dataset was not opened: it is damaged, or its name is [too long](DatasetError::LongName), for example. Nothing
+    /// was taken of it and all is still in the old store; the next call tries again.
+    pub not_opened: Option<Arc<DatasetError>>,
 }
 
 /// An edit of an old client in whose place something newer stands.
@@ -107,7 +111,7 @@ pub struct NotUnderstood {
     pub why: String,
 }
 
-/// Why an old store was not read; nothing was taken of it.
+/// Why an old store was not read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalStoreError {
@@ -137,15 +141,6 @@ pub enum LocalStoreError {
     /// The file is damaged. What can be saved of an SQLite file, its own tool `.recover` writes to another one.
     #[error("the old store is damaged")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A dataset cannot be opened. Those before it, in order of names, were taken; the next call goes on.
-    #[error("dataset {name} cannot be opened")]
-    Dataset {
-        /// The dataset.
-        name: DatasetName,
-        /// Why.
-        #[source]
-        source: DatasetError,
-    },
     /// What this store took of old clients before is damaged, or was written by a later version. Nothing was taken, for that
     /// could be the second time.
     #[error("what was taken of old clients before cannot be read")]
@@ -153,7 +148,7 @@ pub enum LocalStoreError {
     /// The store cannot keep for whom rows are taken: close the client and open it again.
     #[error("the store cannot be written")]
     Write(#[source] CommitError),
-    /// The client was closed.
+    /// The client was closed. Datasets before that, in order of names, were taken; the next call goes on.
     #[error("the client is closed")]
     Closed,
 }
@@ -316,7 +311,7 @@ impl Client {
         Ok(taken)
     }
 
-    /// Opens a dataset, unless somebody else's data are shown by now.
+    /// Opens a dataset, unless somebody else's data are shown by now; why it is not opened goes into the report.
     fn open_for(
         &self,
         whose: &Owner,
@@ -328,14 +323,15 @@ impl Client {
             imported.refused = Some(PutError::OtherIdentity);
             return Ok(None);
         }
-        let dataset = self.check_length(name);
-        let dataset = dataset.and_then(|()| self.dataset_in(&mut open, name.clone()));
-        dataset
-            .map(Some)
-            .map_err(|source| LocalStoreError::Dataset {
-                name: name.clone(),
-                source,
-            })
+        let checked = self.check_length(name);
+        match checked.and_then(|()| self.dataset_in(&mut open, name.clone())) {
+            Ok(dataset) => Ok(Some(dataset)),
+            Err(DatasetError::Closed) => Err(LocalStoreError::Closed),
+            Err(error) => {
+                imported.not_opened = Some(Arc::new(error));
+                Ok(None)
+            }
+        }
     }
 
     /// Notes what was taken where no wipe removes it. If that fails the dataset knows it, and the next call notes it.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use driftless::{
-    Client, Dataset, LocalStoreError, LocalStoreKind, LocalStoreReport, PutError, RefusedEdit,
-    Scope, Unsynced, Value,
+    Client, Dataset, DatasetError, LocalStoreError, LocalStoreKind, LocalStoreReport, PutError,
+    RefusedEdit, Scope, Unsynced, Value,
 };
 use driftless_merge::{Commit, DatasetKey, Durability, Owner, Recovered};
 use driftless_store::{CommitError, MemoryStore, RecoverError, Store};
@@ -22,6 +22,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::fake::Fake;
+use crate::identities::Cloud;
 use crate::service::{IDENTITY, POOL};
 
 const OTHER: &str = "us-east-1:00000000-0000-0000-0000-00000000000f";
@@ -472,6 +473,7 @@ fn trap_31_what_a_crash_left_claimed_is_not_anothers() {
     let dying = Dying {
         inner: disk.reopen(),
         commits: AtomicUsize::new(0),
+        damaged: None,
     };
     let ann = Fake::new().reach(Client::with_store(Arc::new(dying)));
     old.import(&ann.open().unwrap());
@@ -655,6 +657,8 @@ async fn trap_33_unsent_deletion_empties_the_dataset() {
 struct Dying {
     inner: MemoryStore,
     commits: AtomicUsize,
+    /// A dataset that cannot be read.
+    damaged: Option<&'static str>,
 }
 
 impl Store for Dying {
@@ -671,7 +675,12 @@ impl Store for Dying {
     }
 
     fn recover(&self, dataset: &DatasetKey) -> Result<Option<Recovered>, RecoverError> {
-        self.inner.recover(dataset)
+        match self.damaged {
+            Some(name) if name == dataset.name().as_str() => {
+                Err(RecoverError::Failed("its rows are damaged".into()))
+            }
+            _ => self.inner.recover(dataset),
+        }
     }
 
     fn document(&self, dataset: &DatasetKey) -> Result<Option<Vec<u8>>, RecoverError> {
@@ -727,6 +736,7 @@ fn call_after_a_crash_goes_on_and_repeats_nothing() {
         let dying = Dying {
             inner: disk.reopen(),
             commits: AtomicUsize::new(commits),
+            damaged: None,
         };
         let client = fake.reach(Client::with_store(Arc::new(dying)));
         let report = old.import(&client.open().unwrap());
@@ -780,6 +790,65 @@ fn dataset_that_does_not_fit_is_told_and_the_others_are_taken() {
         shown(&client.dataset("small").unwrap()),
         texts([("k", "v")])
     );
+}
+
+#[test]
+fn dataset_that_is_damaged_is_told_and_the_others_are_taken() {
+    let old = Old::new(LocalStoreKind::Android);
+    for name in ["a", "b", "c"] {
+        old.row(IDENTITY, name, "k", Some("v"), (0, true));
+    }
+    let disk = MemoryStore::new();
+    let damaged = Dying {
+        inner: disk.reopen(),
+        commits: AtomicUsize::new(9),
+        damaged: Some("b"),
+    };
+    let client = Fake::new().reach(Client::with_store(Arc::new(damaged)));
+    let client = client.open().unwrap();
+    for edits in [1, 0] {
+        let report = old.import(&client);
+        for (name, found) in &report.datasets {
+            let is_damaged = name.as_str() == "b";
+            assert_eq!(found.not_opened.is_some(), is_damaged, "{found:?}");
+            assert_eq!(found.edits, if is_damaged { 0 } else { edits });
+            assert_eq!(found.was_taken, !is_damaged && edits == 0);
+        }
+        assert_eq!(report.datasets.len(), 3);
+    }
+    // Once it can be read, it is taken.
+    let client = open_for(&disk, Some(IDENTITY));
+    assert_eq!(
+        old.import(&client)
+            .datasets
+            .values()
+            .filter(|it| it.edits == 1)
+            .count(),
+        1
+    );
+    assert_eq!(shown(&client.dataset("b").unwrap()), texts([("k", "v")]));
+}
+
+#[tokio::test]
+async fn trap_29_dataset_whose_name_is_too_long_is_told_and_the_others_are_taken() {
+    let old = Old::new(LocalStoreKind::Android);
+    let long = "n".repeat(73);
+    for name in ["a", &long, "z"] {
+        old.row("unknown", name, "k", Some("v"), (0, true));
+    }
+    let device = Cloud::start().await.device();
+    let report = old.import(&device.client);
+    for name in ["a", "z"] {
+        let dataset = device.client.dataset(name).unwrap();
+        assert_eq!(shown(&dataset), texts([("k", "v")]));
+    }
+    let not_opened = report.datasets[&long.parse().unwrap()]
+        .not_opened
+        .as_deref();
+    assert!(matches!(
+        not_opened,
+        Some(DatasetError::LongName { chars: 73, .. })
+    ));
 }
 
 #[test]
