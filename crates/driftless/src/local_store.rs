@@ -20,6 +20,7 @@ use crate::client::Client;
 use crate::dataset::Dataset;
 use crate::error::{DatasetError, PutError};
 
+mod file;
 mod javascript;
 mod rows;
 mod sqlite;
@@ -124,15 +125,15 @@ pub enum LocalStoreError {
         #[source]
         source: std::io::Error,
     },
-    /// The file is larger than any that an old client leaves.
+    /// The file is larger than any that an old client leaves, or its texts together are.
     #[error("the old store has {bytes} bytes, of at most {limit}")]
     TooLarge {
-        /// Its size, with the journals beside it.
+        /// How many bytes it has at least, with the journals beside it.
         bytes: u64,
         /// The largest size.
         limit: u64,
     },
-    /// The file is none of this kind. An old client that was never used leaves an empty one.
+    /// The file is none of this kind, or no file at all. An old client that was never used leaves an empty one.
     #[error("the file is no store of this kind: {what}")]
     OtherKind {
         /// What is missing, or there instead.

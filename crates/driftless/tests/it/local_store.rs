@@ -944,6 +944,67 @@ fn file_that_is_no_store_of_the_kind_is_refused() {
     assert!(matches!(old.fail(), LocalStoreError::Io { .. }));
 }
 
+/// Waiting for somebody who writes into a pipe, or for the end of a device, would never end.
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_refused() {
+    let pipe = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    for kind in [
+        LocalStoreKind::Android,
+        LocalStoreKind::Ios,
+        LocalStoreKind::JavaScript,
+    ] {
+        let client = Fake::new().device();
+        let directory = tempfile::tempdir().unwrap();
+        pipe(&directory.path().join("pipe"));
+        for path in [
+            Path::new("/dev/zero"),
+            directory.path(),
+            &directory.path().join("pipe"),
+        ] {
+            let refused = client.import_local_store(path, kind);
+            let is_refused = matches!(refused, Err(LocalStoreError::OtherKind { .. }));
+            assert!(is_refused, "{path:?}: {refused:?}");
+        }
+    }
+    for journal in ["old-wal", "old-journal"] {
+        let old = Old::new(LocalStoreKind::Android);
+        fill_android(&old);
+        pipe(&old.directory.path().join(journal));
+        assert!(matches!(old.fail(), LocalStoreError::OtherKind { .. }));
+    }
+}
+
+/// A file of some kilobytes whose values are computed when they are read.
+#[test]
+fn values_that_are_computed_do_not_grow_beyond_the_limit() {
+    for (length, rows) in [(200_000_000, 1), (8_000_000, 40)] {
+        let old = Old::new(LocalStoreKind::Android);
+        old.sql(&format!(
+            "DROP TABLE records;
+             CREATE TABLE records(identity_id TEXT, dataset_name TEXT, key TEXT, sync_count INTEGER, modified INTEGER,
+                value TEXT GENERATED ALWAYS AS (hex(zeroblob({}))))",
+            length / 2
+        ));
+        for row in 0..rows {
+            old.sql(&format!(
+                "INSERT INTO records VALUES ('{OTHER}', 'notes', '{row}', 0, 1)"
+            ));
+        }
+        let error = old.fail();
+        match rows {
+            1 => assert!(matches!(error, LocalStoreError::Damaged(_)), "{error:?}"),
+            _ => assert!(
+                matches!(error, LocalStoreError::TooLarge { .. }),
+                "{error:?}"
+            ),
+        }
+    }
+}
+
 #[test]
 fn damaged_file_is_refused() {
     let old = Old::new(LocalStoreKind::Android);
