@@ -149,7 +149,7 @@ fn of_open(error: &OpenError) -> Exit {
 
 fn of_dataset(error: &DatasetError) -> Exit {
     match error {
-        DatasetError::Name(_) => Exit::Usage,
+        DatasetError::Name(_) | DatasetError::OtherIdentity { .. } => Exit::Usage,
         DatasetError::Store(error) => of_recover(error),
         DatasetError::Rows(_) => Exit::Damaged,
         DatasetError::SetAside(error) => of_commit(error),

@@ -23,6 +23,7 @@ use tokio::sync::Mutex;
 
 use crate::claims::Claims;
 use crate::error::{DatasetError, MoveError, SyncError};
+use crate::local_of::LocalOf;
 use crate::shared::{Open, Shared};
 use crate::slot::Slot;
 use crate::workers::on_worker;
@@ -40,7 +41,8 @@ pub struct IdentityChange {
     pub now: Option<IdentityId>,
     /// What became of the data and of open handles.
     pub data: Became,
-    /// Datasets that could not be moved, damaged ones for example. They stay in the store, and the next start tries again.
+    /// Datasets that could not be moved, damaged ones for example. They stay in the store for this identity, no other gets
+    /// them, and its next start tries again.
     pub left: BTreeSet<DatasetName>,
 }
 
@@ -146,18 +148,29 @@ impl Shared {
     }
 
     /// Finds what is to be moved to an identity: what was made before any was known, and what its guests have. A crash may
-    /// have left some of it. What was claimed of old clients for those is the identity's from here on.
+    /// have left some of it. What was claimed of old clients for those is the identity's from here on, and so is what cannot be
+    /// moved.
     pub(crate) fn moves_to(&self, open: &Open, to: &IdentityId) -> Result<Moves, BoxError> {
-        let guests = self.device.guests_of(to)?.into_iter().map(Owner::Identity);
+        let guests = self.device.guests_of(to)?;
+        let local_of = LocalOf::read(&*self.store)?;
+        let is_others = |name: &DatasetName| {
+            let whose = local_of.whose(name);
+            whose.is_some_and(|whose| whose != to && !guests.contains(whose))
+        };
+        let guests = guests.iter().cloned().map(Owner::Identity);
         let mut from = BTreeMap::new();
         for owner in std::iter::once(Owner::Local).chain(guests) {
             let mut names = BTreeSet::from_iter(self.store.datasets(&owner)?);
             if owner == open.owner {
                 names.extend(open.datasets.keys().cloned());
             }
+            if owner == Owner::Local {
+                names.retain(|name| !is_others(name));
+            }
             from.insert(owner, names);
         }
         Claims::pass(&*self.store, &from, to)?;
+        local_of.give(&*self.store, &from[&Owner::Local], to)?;
         let to = to.clone();
         Ok(Moves { to, from })
     }
@@ -173,7 +186,14 @@ impl Shared {
     ) -> BTreeSet<DatasetName> {
         let mut left = BTreeSet::new();
         for (from, names) in moves.from {
-            left.extend(self.move_from(open, &from, names, from == *before));
+            let here = self.move_from(open, &from, names, from == *before);
+            // What stays noted is moved again at the next start, if it is there.
+            if from == Owner::Local
+                && let Err(error) = LocalOf::strike_out(&*self.store, &moves.to, &here)
+            {
+                tracing::warn!(%error, "what was adopted cannot be struck out");
+            }
+            left.extend(here);
         }
         // What is moved already is moved again at the next start, which changes nothing.
         if left.is_empty()
@@ -292,6 +312,14 @@ pub(crate) fn identity_of(owner: Owner) -> Option<IdentityId> {
 pub(crate) struct Moves {
     to: IdentityId,
     from: BTreeMap<Owner, BTreeSet<DatasetName>>,
+}
+
+impl Moves {
+    /// Tells whether anything of nobody's is moved.
+    pub(crate) fn has_local(&self) -> bool {
+        let local = self.from.get(&Owner::Local);
+        local.is_some_and(|names| !names.is_empty())
+    }
 }
 
 /// Who the device is, in the client's store: a store belongs to one pool.

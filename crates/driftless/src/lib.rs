@@ -146,6 +146,7 @@ mod driver;
 mod error;
 mod from_value;
 mod identity;
+mod local_of;
 #[cfg(feature = "local-store-import")]
 mod local_store;
 mod policy;
