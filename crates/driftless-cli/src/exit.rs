@@ -149,7 +149,9 @@ fn of_open(error: &OpenError) -> Exit {
 
 fn of_dataset(error: &DatasetError) -> Exit {
     match error {
-        DatasetError::Name(_) => Exit::Usage,
+        DatasetError::Name(_)
+        | DatasetError::LongName { .. }
+        | DatasetError::OtherIdentity { .. } => Exit::Usage,
         DatasetError::Store(error) => of_recover(error),
         DatasetError::Rows(_) => Exit::Damaged,
         DatasetError::SetAside(error) => of_commit(error),
@@ -246,7 +248,9 @@ fn of_service(error: &ServiceError) -> Exit {
 fn of_local_store(error: &LocalStoreError) -> Exit {
     match error {
         LocalStoreError::Io { .. } => Exit::Io,
-        LocalStoreError::Dataset { source, .. } => of_dataset(source),
+        LocalStoreError::Taken(_) => Exit::Damaged,
+        LocalStoreError::Write(error) => of_commit(error),
+        LocalStoreError::Closed => Exit::Internal,
         _ => Exit::Input,
     }
 }

@@ -1,8 +1,8 @@
 //! Files that somebody else wrote: read whole, up to a limit, and as JSON that says each thing once.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -10,10 +10,16 @@ use serde_json::{Map, Number, Value};
 
 use crate::exit::{Exit, Failure};
 
-/// Reads a file of at most so many bytes; one that has no end, such as a device, is not read for ever.
+/// Reads a file of at most so many bytes.
+///
+/// What is no regular file is refused: a device has no end, and to open a pipe waits for somebody who writes.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let opened = File::open(path);
+    let opened = fs::metadata(path).and_then(|found| match found.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::other("it is no regular file")),
+    });
+    // A file may grow while it is read.
     let read = opened.and_then(|it| it.take(limit + 1).read_to_end(&mut bytes));
     read.map_err(|error| {
         let message = format!("cannot read {}: {error}", path.display());
@@ -102,6 +108,23 @@ impl<'de> Visitor<'de> for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_not_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for path in [directory.path(), &pipe, Path::new("/dev/zero")] {
+            let failure = read(path, 10).unwrap_err();
+            assert_eq!(failure.exit, Exit::Io);
+            assert!(failure.error.to_string().ends_with("it is no regular file"));
+        }
+        std::fs::write(directory.path().join("file"), [7; 11]).unwrap();
+        let failure = read(&directory.path().join("file"), 10).unwrap_err();
+        assert_eq!(failure.exit, Exit::Input);
+    }
 
     #[test]
     fn json_is_what_serde_json_reads_unless_a_name_stands_twice() {

@@ -30,7 +30,15 @@ mod schedule;
 use follower::Follower;
 pub use schedule::{Reconnect, Schedule};
 
-type Outcomes = BTreeMap<DatasetName, Result<Report, SyncError>>;
+type Outcomes = BTreeMap<DatasetName, Ended>;
+
+/// How the last session of a dataset ended.
+#[derive(Debug)]
+struct Ended {
+    /// How many sessions of the dataset have ended.
+    number: u64,
+    result: Result<Report, SyncError>,
+}
 
 /// A client that synchronizes by itself, until this is dropped.
 ///
@@ -39,6 +47,8 @@ type Outcomes = BTreeMap<DatasetName, Result<Report, SyncError>>;
 #[derive(Debug)]
 pub struct AutoSync {
     outcomes: watch::Receiver<Outcomes>,
+    /// Which session of each dataset was told last by `ended`.
+    told: BTreeMap<DatasetName, u64>,
     task: AbortHandle,
 }
 
@@ -55,7 +65,35 @@ impl AutoSync {
     /// last call, only the newest is kept.
     #[must_use]
     pub fn outcomes(&self) -> BTreeMap<DatasetName, Result<Report, SyncError>> {
-        self.outcomes.borrow().clone()
+        let outcomes = self.outcomes.borrow();
+        let outcome = |(name, ended): (&DatasetName, &Ended)| (name.clone(), ended.result.clone());
+        outcomes.iter().map(outcome).collect()
+    }
+
+    /// Waits until a session has ended that this did not tell yet, and returns how: of each dataset with such a session, the
+    /// newest. `None` says that the client is closed.
+    ///
+    /// Each is told once, whatever [`changed`](Self::changed) and [`outcomes`](Self::outcomes) told. It needs no particular
+    /// runtime. Dropping the future loses nothing.
+    pub async fn ended(&mut self) -> Option<BTreeMap<DatasetName, Result<Report, SyncError>>> {
+        loop {
+            let news = self.untold();
+            if !news.is_empty() {
+                return Some(news);
+            }
+            self.outcomes.changed().await.ok()?;
+        }
+    }
+
+    fn untold(&mut self) -> BTreeMap<DatasetName, Result<Report, SyncError>> {
+        let mut news = BTreeMap::new();
+        for (name, ended) in &*self.outcomes.borrow_and_update() {
+            if self.told.get(name) != Some(&ended.number) {
+                self.told.insert(name.clone(), ended.number);
+                news.insert(name.clone(), ended.result.clone());
+            }
+        }
+        news
     }
 }
 
@@ -101,7 +139,11 @@ impl Client {
             closed: self.shared.closed.subscribe(),
         };
         let task = runtime.spawn(finder.run(hears)).abort_handle();
-        Ok(AutoSync { outcomes, task })
+        Ok(AutoSync {
+            outcomes,
+            told: BTreeMap::new(),
+            task,
+        })
     }
 }
 

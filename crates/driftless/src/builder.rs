@@ -303,8 +303,8 @@ fn adopt(shared: &Shared) -> Result<(), OpenError> {
     let Some(id) = identity_of(open.owner.clone()) else {
         return Ok(());
     };
-    let has_more = !shared.store.datasets(&Owner::Local)?.is_empty();
     let moves = shared.moves_to(&open, &id).map_err(OpenError::Identity)?;
+    let has_more = moves.has_local();
     let left = shared.make(moves, &mut open, &Owner::Local);
     if has_more {
         shared.tell_identity(IdentityChange {

@@ -71,6 +71,9 @@ impl Client {
         let slot = match open.datasets.get(&name) {
             Some(slot) => Arc::clone(slot),
             None => {
+                if open.owner == Owner::Local {
+                    self.shared.check_whose(&name)?;
+                }
                 let replica = self.shared.replica(open.key(&name))?;
                 let slot = Arc::new(Slot::new(name.clone(), replica));
                 open.datasets.insert(name, Arc::clone(&slot));
@@ -85,7 +88,7 @@ impl Client {
     }
 
     /// Refuses a name that a merge of identities has no room for [COGNITO trap 29].
-    fn check_length(&self, name: &DatasetName) -> Result<(), DatasetError> {
+    pub(crate) fn check_length(&self, name: &DatasetName) -> Result<(), DatasetError> {
         let chars = name.as_str().len();
         let can_merge = self.shared.identities.is_some() && !self.shared.accepts_long_names;
         if can_merge && chars > LONGEST_MERGED {
@@ -140,6 +143,10 @@ impl Client {
     /// still be read by whoever holds them, but not edited. What is made from now on belongs to the identity that comes
     /// next. Nothing leads back to the data of a *guest*. It waits for the disk.
     ///
+    /// Of data that were made before anybody was known, those that were adopted stay with who adopted them, even where they
+    /// [could not be moved](IdentityChange::left). While nobody is known yet, there is nobody to sign out: what is there stays
+    /// open, and goes to the identity that comes next. To keep it from that one, [`wipe`](Self::wipe) it.
+    ///
     /// # Errors
     ///
     /// [`DatasetError`] if that cannot be kept, or what the store keeps of identities cannot be read; then nothing changed.
@@ -178,7 +185,7 @@ impl Client {
     /// [`DatasetError`] if the store cannot be read.
     pub fn datasets(&self) -> Result<Vec<DatasetName>, DatasetError> {
         let owner = self.shared.open().owner.clone();
-        Ok(self.shared.store.datasets(&owner)?)
+        Ok(self.shared.names(&owner)?)
     }
 
     /// Returns the datasets of the identity at the service, all pages.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use driftless_merge::{RefusedEdit, ReplicaError, SessionError};
 use driftless_store::{CommitError, RecoverError};
 use driftless_transport::{BoxError, CredentialsError, ExchangeError, Retry};
-use driftless_wire::IdError;
+use driftless_wire::{IdError, IdentityId};
 
 use crate::remedy;
 
@@ -82,6 +82,16 @@ pub enum DatasetError {
         chars: usize,
         /// How many it may have.
         longest: usize,
+    },
+    /// Nobody is known, and what stands under this name is an identity's: it was made before that one was known and [could not
+    /// be moved](crate::IdentityChange::left) to it.
+    #[error(
+        "the dataset belongs to {identity}, to whom it could not be moved; nothing was changed; it is moved when that \
+         identity is known again"
+    )]
+    OtherIdentity {
+        /// Whose it is.
+        identity: IdentityId,
     },
     /// The store cannot be written.
     #[error("the store cannot be written")]

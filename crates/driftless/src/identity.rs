@@ -19,7 +19,9 @@ use driftless_transport::{BoxError, CredentialsError, Identity, IdentityPool, Or
 use driftless_wire::{DatasetName, IdentityId};
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Claims;
 use crate::error::{DatasetError, MoveError, SyncError};
+use crate::local_of::LocalOf;
 use crate::shared::{Open, Shared};
 use crate::slot::Slot;
 use crate::workers::on_worker;
@@ -43,7 +45,8 @@ pub struct IdentityChange {
     pub now: Option<IdentityId>,
     /// What became of the data and of open handles.
     pub data: Became,
-    /// Datasets that could not be moved, damaged ones for example. They stay in the store, and the next start tries again.
+    /// Datasets that could not be moved, damaged ones for example. They stay in the store for this identity, no other gets
+    /// them, and its next start tries again.
     pub left: BTreeSet<DatasetName>,
 }
 
@@ -161,17 +164,29 @@ impl Shared {
     }
 
     /// Finds what is to be moved to an identity: what was made before any was known, and what its guests have. A crash may
-    /// have left some of it.
+    /// have left some of it. What was claimed of old clients for those is the identity's from here on, and so is what cannot be
+    /// moved.
     pub(crate) fn moves_to(&self, open: &Open, to: &IdentityId) -> Result<Moves, BoxError> {
-        let guests = self.device.guests_of(to)?.into_iter().map(Owner::Identity);
+        let guests = self.device.guests_of(to)?;
+        let local_of = LocalOf::read(&*self.store)?;
+        let is_others = |name: &DatasetName| {
+            let whose = local_of.whose(name);
+            whose.is_some_and(|whose| whose != to && !guests.contains(whose))
+        };
+        let guests = guests.iter().cloned().map(Owner::Identity);
         let mut from = BTreeMap::new();
         for owner in std::iter::once(Owner::Local).chain(guests) {
             let mut names = BTreeSet::from_iter(self.store.datasets(&owner)?);
             if owner == open.owner {
                 names.extend(open.datasets.keys().cloned());
             }
+            if owner == Owner::Local {
+                names.retain(|name| !is_others(name));
+            }
             from.insert(owner, names);
         }
+        Claims::pass(&*self.store, &from, to)?;
+        local_of.give(&*self.store, &from[&Owner::Local], to)?;
         let to = to.clone();
         Ok(Moves { to, from })
     }
@@ -187,7 +202,14 @@ impl Shared {
     ) -> BTreeSet<DatasetName> {
         let mut left = BTreeSet::new();
         for (from, names) in moves.from {
-            left.extend(self.move_from(open, &from, names, from == *before));
+            let here = self.move_from(open, &from, names, from == *before);
+            // What stays noted is moved again at the next start, if it is there.
+            if from == Owner::Local
+                && let Err(error) = LocalOf::strike_out(&*self.store, &moves.to, &here)
+            {
+                tracing::warn!(%error, "what was adopted cannot be struck out");
+            }
+            left.extend(here);
         }
         // What is moved already is moved again at the next start, which changes nothing.
         if left.is_empty()
@@ -318,6 +340,14 @@ pub(crate) struct Moves {
     from: BTreeMap<Owner, BTreeSet<DatasetName>>,
 }
 
+impl Moves {
+    /// Tells whether anything of nobody's is moved.
+    pub(crate) fn has_local(&self) -> bool {
+        let local = self.from.get(&Owner::Local);
+        local.is_some_and(|names| !names.is_empty())
+    }
+}
+
 /// Who the device is, in the client's store: a store belongs to one pool.
 ///
 /// It changes under one lock, so that of two who write neither undoes what the other wrote. An identity that was asked for
@@ -374,7 +404,8 @@ impl DeviceRow {
     /// Returns the guests whose data are to be moved to an identity.
     fn guests_of(&self, login: &IdentityId) -> Result<Vec<IdentityId>, BoxError> {
         let moves = self.read()?.moves.into_iter();
-        let guests = moves.filter(|(_, into)| into == login);
+        // A row that somebody wrote by hand must not let data move onto themselves, and be forgotten.
+        let guests = moves.filter(|(guest, into)| into == login && guest != login);
         Ok(guests.map(|(guest, _)| guest).collect())
     }
 

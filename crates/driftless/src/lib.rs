@@ -141,6 +141,7 @@ mod auto;
 mod builder;
 mod catalog;
 mod changes;
+mod claims;
 mod client;
 mod connectivity;
 mod dataset;
@@ -149,6 +150,7 @@ mod driver;
 mod error;
 mod from_value;
 mod identity;
+mod local_of;
 #[cfg(feature = "local-store-import")]
 mod local_store;
 mod policy;

@@ -6,15 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use driftless_document::{Document, Edit};
 use driftless_merge::{LocalEdit, Owner, Replica, TakenUnsent, UnsentEdit, UnsentId};
 use driftless_record::is_reserved;
+use driftless_store::CommitError;
+use driftless_transport::BoxError;
 use driftless_wire::{DatasetName, IdentityId, RecordKey};
 
+use crate::claims::Claims;
 use crate::client::Client;
+use crate::dataset::Dataset;
 use crate::error::{DatasetError, PutError};
 
+mod file;
 mod javascript;
 mod rows;
 mod sqlite;
@@ -54,7 +60,8 @@ pub struct LocalStoreReport {
     /// The datasets of the client's identity, and of whoever used the device before there was one.
     pub datasets: BTreeMap<DatasetName, ImportedDataset>,
     /// How many rows of other identities the old client had not sent, by identity. None of them was taken: data never change
-    /// hands. A client of that identity takes them.
+    /// hands. A client of that identity takes them, or did already. Rows from before any identity was known are here too, once
+    /// another identity on this device has a claim on them.
     pub other_identities: BTreeMap<String, usize>,
     /// What no version of the old client wrote, or no dataset can hold. Nothing of it was taken, and it is told again each
     /// time.
@@ -78,8 +85,11 @@ pub struct ImportedDataset {
     /// Edits that were not made, since something stands there here that is newer and that no value can stand beside: a counter,
     /// text, list, map or set, or any value where the old client had removed one.
     pub overtaken: Vec<Overtaken>,
-    /// Why nothing was taken. The edits are still in the old store; the next call tries again.
+    /// Why edits were not taken. They are still in the old store; the next call tries again.
     pub refused: Option<PutError>,
+    /// Why the dataset was not opened: it is damaged, or its name is [too long](DatasetError::LongName), for example. Nothing
+    /// was taken of it and all is still in the old store; the next call tries again.
+    pub not_opened: Option<Arc<DatasetError>>,
 }
 
 /// An edit of an old client in whose place something newer stands.
@@ -102,7 +112,7 @@ pub struct NotUnderstood {
     pub why: String,
 }
 
-/// Why an old store was not read; nothing was taken of it.
+/// Why an old store was not read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalStoreError {
@@ -115,15 +125,15 @@ pub enum LocalStoreError {
         #[source]
         source: std::io::Error,
     },
-    /// The file is larger than any that an old client leaves.
+    /// The file is larger than any that an old client leaves, or its texts together are.
     #[error("the old store has {bytes} bytes, of at most {limit}")]
     TooLarge {
-        /// Its size, with the journals beside it.
+        /// How many bytes it has at least, with the journals beside it.
         bytes: u64,
         /// The largest size.
         limit: u64,
     },
-    /// The file is none of this kind. An old client that was never used leaves an empty one.
+    /// The file is none of this kind, or no file at all. An old client that was never used leaves an empty one.
     #[error("the file is no store of this kind: {what}")]
     OtherKind {
         /// What is missing, or there instead.
@@ -132,15 +142,16 @@ pub enum LocalStoreError {
     /// The file is damaged. What can be saved of an SQLite file, its own tool `.recover` writes to another one.
     #[error("the old store is damaged")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A dataset cannot be opened. Those before it, in order of names, were taken; the next call goes on.
-    #[error("dataset {name} cannot be opened")]
-    Dataset {
-        /// The dataset.
-        name: DatasetName,
-        /// Why.
-        #[source]
-        source: DatasetError,
-    },
+    /// What this store took of old clients before is damaged, or was written by a later version. Nothing was taken, for that
+    /// could be the second time.
+    #[error("what was taken of old clients before cannot be read")]
+    Taken(#[source] BoxError),
+    /// The store cannot keep for whom rows are taken: close the client and open it again.
+    #[error("the store cannot be written")]
+    Write(#[source] CommitError),
+    /// The client was closed. Datasets before that, in order of names, were taken; the next call goes on.
+    #[error("the client is closed")]
+    Closed,
 }
 
 impl Client {
@@ -149,10 +160,14 @@ impl Client {
     ///
     /// For an app that is updated in place: call it once at the start, before the first synchronization, while the old client
     /// does not run. What was taken is named in the commit that takes it, dataset by dataset: a second call does nothing, and
-    /// one after a crash goes on. Rows that the old client had sent are not edits; they come from the service.
+    /// one after a crash goes on. It is noted beside the datasets too, so that it is not taken again after
+    /// [`wipe`](Client::wipe) or [`set_aside`](Client::set_aside). Rows that the old client had sent are not edits; they come
+    /// from the service.
     ///
-    /// - Taken are the rows of the client's identity, and those from before there was one. A dataset that an old client had
-    ///   set aside at a change of identity, as `notes.unknown` or `notes.` and the old id, is taken under that name.
+    /// - Taken are the rows of the client's identity, and those from before there was one. The first identity for which those
+    ///   are taken keeps them, and another one on this device gets none; what is taken before any identity is known goes with
+    ///   all else to the first. A dataset that an old client had set aside at a change of identity, as `notes.unknown` or
+    ///   `notes.` and the old id, is taken under that name.
     /// - A value becomes a string, as a plain record does. It replaces the record that the old client had seen; if others wrote
     ///   there since, both values stand beside each other ([`Dataset::conflicts`](crate::Dataset::conflicts)). The old client
     ///   would have asked the app, or lost one of them.
@@ -185,82 +200,157 @@ impl Client {
             not_understood: rows.strange,
             ..LocalStoreReport::default()
         };
-        let whose = self.shared.open().owner.clone();
-        // The identity's own rows first: what they hold is shown where both hold something.
-        let mut found: BTreeMap<DatasetName, Vec<Found>> = BTreeMap::new();
-        for ((owner, name), dataset) in rows.datasets {
-            let Some(is_own) = is_own(&whose, &owner, kind) else {
-                note_other(&mut report, &owner, &dataset);
-                continue;
-            };
-            match name.parse::<DatasetName>() {
-                Ok(parsed) => {
-                    let place = format!("{owner}/{name}");
-                    let found = found.entry(parsed).or_default();
-                    let at = if is_own { 0 } else { found.len() };
-                    found.insert(at, Found { place, dataset });
-                }
-                Err(error) => report.not_understood.push(NotUnderstood {
-                    place: format!("{owner}/{name}"),
-                    why: error.to_string(),
-                }),
-            }
-        }
+        let (whose, found) = self.claim(rows.datasets, kind, &mut report)?;
         for (name, found) in found {
-            let mut imported = ImportedDataset::default();
-            for Found { place, dataset } in found {
-                let unsent = unsent(&place, dataset, &mut imported, &mut report.not_understood);
-                if !unsent.is_empty() {
-                    self.take_dataset(&whose, &name, &place, &unsent, &mut imported)?;
-                }
+            let imported = report.datasets.entry(name.clone()).or_default();
+            for found in found {
+                let taken = self.take_dataset(&whose, &name, &found, imported)?;
+                self.note_taken(&whose, &found.place, &taken);
             }
-            report.datasets.insert(name, imported);
         }
         Ok(report)
     }
 
+    /// Finds what is to be taken, and claims on disk what is nobody's. What is somebody else's, and what was taken before, goes
+    /// into the report.
+    fn claim(
+        &self,
+        datasets: BTreeMap<(String, String), rows::Dataset>,
+        kind: LocalStoreKind,
+        report: &mut LocalStoreReport,
+    ) -> Result<(Owner, AllFound), LocalStoreError> {
+        let open = self.shared.open();
+        if self.shared.is_closed() {
+            return Err(LocalStoreError::Closed);
+        }
+        let (store, whose) = (&*self.shared.store, &open.owner);
+        let mut claims =
+            Claims::read(store).map_err(|error| LocalStoreError::Taken(error.into()))?;
+        let mut is_changed = false;
+        let mut all = AllFound::new();
+        for ((owner, name), dataset) in datasets {
+            let place = format!("{owner}/{name}");
+            let is_placeholder = match rows_of(whose, &owner, kind) {
+                RowsOf::Own => false,
+                RowsOf::Nobody => true,
+                RowsOf::Other => {
+                    note_other(report, &owner, &dataset);
+                    continue;
+                }
+            };
+            if is_placeholder && let Some(other) = claims.other(&place, whose) {
+                note_other(report, other.as_str(), &dataset);
+                continue;
+            }
+            let Some(name) = parsed(name, &place, report) else {
+                continue;
+            };
+            let imported = report.datasets.entry(name.clone()).or_default();
+            let mut unsent = unsent(&place, dataset, imported, &mut report.not_understood);
+            if is_placeholder && !unsent.is_empty() {
+                is_changed |= claims.claim(&place, whose);
+            }
+            unsent.leave_out_taken(&place, &claims, imported);
+            let found = all.entry(name).or_default();
+            // The identity's own rows first: what they hold is shown where both hold something.
+            let at = if is_placeholder { found.len() } else { 0 };
+            found.insert(at, Found { place, unsent });
+        }
+        if is_changed {
+            claims.write(store).map_err(LocalStoreError::Write)?;
+        }
+        Ok((whose.clone(), all))
+    }
+
+    /// Takes what is not taken yet of one dataset at one place, and returns the names of what was.
     fn take_dataset(
         &self,
         whose: &Owner,
         name: &DatasetName,
-        place: &str,
-        unsent: &Unsent,
+        Found { place, unsent }: &Found,
         imported: &mut ImportedDataset,
-    ) -> Result<(), LocalStoreError> {
-        let dataset = self.dataset(name.as_str());
-        let dataset = dataset.map_err(|source| LocalStoreError::Dataset {
-            name: name.clone(),
-            source,
-        })?;
-        let (slot, shared) = (&dataset.slot, &dataset.shared);
-        if slot.lock().replica.key().owner() != whose {
-            imported.refused = Some(PutError::OtherIdentity);
-            return Ok(());
+    ) -> Result<Vec<Name>, LocalStoreError> {
+        let mut taken = Vec::new();
+        if unsent.is_empty() {
+            return Ok(taken);
         }
+        let Some(dataset) = self.open_for(whose, name, imported)? else {
+            return Ok(taken);
+        };
+        let (slot, shared) = (&dataset.slot, &dataset.shared);
         if unsent.is_deleted {
-            let take = |replica: &mut Replica| Ok(delete(replica, place, shared.seeds.actor()));
+            let id = name_of_deletion(place);
+            let take = |replica: &mut Replica| Ok(delete(replica, id, shared.seeds.actor()));
             match slot.take(shared, take) {
-                Ok(taken) => imported.deleted |= taken.is_some(),
+                Ok(Some(())) => imported.deleted = true,
+                Ok(None) => imported.was_taken |= unsent.edits.is_empty(),
                 Err(error) => {
                     imported.refused = Some(error);
-                    return Ok(());
+                    return Ok(taken);
                 }
             }
+            taken.push(id);
         }
         if unsent.edits.is_empty() {
-            return Ok(());
+            return Ok(taken);
         }
-        let (id, now) = (unsent.id(place), shared.clock.now());
+        let (id, now) = (unsent.name_of_edits(place), shared.clock.now());
         let take = |replica: &mut Replica| {
+            let id = UnsentId::from_bytes(id);
             let taken = replica.take_unsent(id, &unsent.edits, || shared.seeds.actor(), now)?;
             Ok(taken.map(|TakenUnsent { made, overtaken }| (made, overtaken)))
         };
         match slot.take(shared, take) {
             Ok(Some(overtaken)) => imported.count(&unsent.edits, overtaken),
             Ok(None) => imported.was_taken = true,
-            Err(error) => imported.refused = Some(error),
+            Err(error) => {
+                imported.refused = Some(error);
+                return Ok(taken);
+            }
         }
-        Ok(())
+        taken.push(id);
+        Ok(taken)
+    }
+
+    /// Opens a dataset, unless somebody else's data are shown by now; why it is not opened goes into the report.
+    fn open_for(
+        &self,
+        whose: &Owner,
+        name: &DatasetName,
+        imported: &mut ImportedDataset,
+    ) -> Result<Option<Dataset>, LocalStoreError> {
+        let mut open = self.shared.open();
+        if open.owner != *whose {
+            imported.refused = Some(PutError::OtherIdentity);
+            return Ok(None);
+        }
+        let checked = self.check_length(name);
+        match checked.and_then(|()| self.dataset_in(&mut open, name.clone())) {
+            Ok(dataset) => Ok(Some(dataset)),
+            Err(DatasetError::Closed) => Err(LocalStoreError::Closed),
+            Err(error) => {
+                imported.not_opened = Some(Arc::new(error));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Notes what was taken where no wipe removes it. If that fails the dataset knows it, and the next call notes it.
+    fn note_taken(&self, whose: &Owner, place: &str, taken: &[Name]) {
+        if taken.is_empty() {
+            return;
+        }
+        let open = self.shared.open();
+        let store = &*self.shared.store;
+        let noted = Claims::read(store).map_err(BoxError::from);
+        let noted = noted.and_then(|mut claims| match claims.add(place, whose, taken) {
+            true => Ok(claims.write(store)?),
+            false => Ok(()),
+        });
+        drop(open);
+        if let Err(error) = noted {
+            tracing::warn!(%error, "what was taken of an old client cannot be noted");
+        }
     }
 }
 
@@ -278,10 +368,16 @@ impl ImportedDataset {
     }
 }
 
+/// Names what was taken, by its contents and place.
+type Name = [u8; 8];
+
+/// What is to be taken, by the dataset that takes it.
+type AllFound = BTreeMap<DatasetName, Vec<Found>>;
+
 /// One dataset of one owner in the old store.
 struct Found {
     place: String,
-    dataset: rows::Dataset,
+    unsent: Unsent,
 }
 
 /// What the old client had not sent of one dataset.
@@ -295,8 +391,20 @@ impl Unsent {
         !self.is_deleted && self.edits.is_empty()
     }
 
+    /// Leaves out what was taken before, perhaps by a dataset that is gone since.
+    fn leave_out_taken(&mut self, place: &str, claims: &Claims, imported: &mut ImportedDataset) {
+        if self.is_deleted && claims.has_taken(place, name_of_deletion(place)) {
+            self.is_deleted = false;
+            imported.was_taken |= self.edits.is_empty();
+        }
+        if !self.edits.is_empty() && claims.has_taken(place, self.name_of_edits(place)) {
+            self.edits.clear();
+            imported.was_taken = true;
+        }
+    }
+
     /// Returns a name for these edits that is theirs alone.
-    fn id(&self, place: &str) -> UnsentId {
+    fn name_of_edits(&self, place: &str) -> Name {
         let mut hasher = hasher("unsent edits", place);
         for edit in &self.edits {
             feed(&mut hasher, edit.key.as_str());
@@ -308,16 +416,19 @@ impl Unsent {
     }
 }
 
+fn name_of_deletion(place: &str) -> Name {
+    named(&hasher("unsent deletion", place))
+}
+
 /// Takes a deletion; all keys may look different after it.
 fn delete(
     replica: &mut Replica,
-    place: &str,
+    id: Name,
     actor: driftless_document::Actor,
 ) -> Option<(LocalEdit, ())> {
     let state = replica.document().state();
     let changed = state.keys().map(str::to_owned).collect();
-    let id = named(&hasher("unsent deletion", place));
-    let commit = replica.take_unsent_deletion(id, actor)?;
+    let commit = replica.take_unsent_deletion(UnsentId::from_bytes(id), actor)?;
     let edit = Edit::default();
     Some((
         LocalEdit {
@@ -341,23 +452,42 @@ fn feed(hasher: &mut blake3::Hasher, text: &str) {
     hasher.update(text.as_bytes());
 }
 
-fn named(hasher: &blake3::Hasher) -> UnsentId {
+fn named(hasher: &blake3::Hasher) -> Name {
     let hash = hasher.finalize();
-    let first = hash.as_bytes().first_chunk();
-    UnsentId::from_bytes(*first.expect("a hash has 32 bytes"))
+    *hash.as_bytes().first_chunk().expect("a hash has 32 bytes")
+}
+
+/// Whose rows are, as their owner's name tells.
+enum RowsOf {
+    /// The identity whose data are shown.
+    Own,
+    /// Nobody's yet: they are from before any identity was known.
+    Nobody,
+    Other,
+}
+
+fn rows_of(whose: &Owner, owner: &str, kind: LocalStoreKind) -> RowsOf {
+    match whose {
+        Owner::Identity(identity) if identity.as_str() == owner => RowsOf::Own,
+        _ if kind.placeholders().contains(&owner) => RowsOf::Nobody,
+        _ => RowsOf::Other,
+    }
+}
+
+/// Reads the name of a dataset; that none has such a name goes into the report.
+fn parsed(name: String, place: &str, report: &mut LocalStoreReport) -> Option<DatasetName> {
+    let parsed = DatasetName::try_from(name);
+    parsed
+        .map_err(|error| {
+            report.not_understood.push(NotUnderstood {
+                place: place.to_owned(),
+                why: error.to_string(),
+            });
+        })
+        .ok()
 }
 
 /// Takes note of rows of somebody else, who has to take them.
-/// Tells whether an owner of rows is the identity whose data are shown, or none yet; `None` if it is somebody else.
-fn is_own(whose: &Owner, owner: &str, kind: LocalStoreKind) -> Option<bool> {
-    let is_identity = match whose {
-        Owner::Identity(identity) => identity.as_str() == owner,
-        Owner::Local => false,
-    };
-    let is_placeholder = kind.placeholders().contains(&owner);
-    (is_identity || is_placeholder).then_some(is_identity)
-}
-
 fn note_other(report: &mut LocalStoreReport, owner: &str, dataset: &rows::Dataset) {
     let rows = dataset.rows.values().filter(|row| row.is_unsent).count();
     let unsent = rows + usize::from(dataset.is_deleted);

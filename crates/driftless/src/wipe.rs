@@ -132,7 +132,11 @@ impl Shared {
         };
         let mut datasets = Vec::new();
         for owner in owners {
-            let names = self.store.datasets(&owner)?.into_iter();
+            let names = match scope {
+                Scope::Identity => self.names(&owner)?,
+                Scope::Device => self.store.datasets(&owner)?,
+            };
+            let names = names.into_iter();
             datasets.extend(names.map(|name| DatasetKey::new(owner.clone(), name)));
         }
         Ok(datasets)

@@ -55,6 +55,9 @@ impl OldClient {
     }
 }
 
+/// Seconds in a year: a clock that counts on from now has room for so many.
+const YEAR: u64 = 365 * 24 * 60 * 60;
+
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
@@ -67,7 +70,7 @@ pub(crate) struct WatchArgs {
     pub(crate) duration: Option<u64>,
     /// How often to ask the service for news, a request each time; it is only asked at the start by default
     #[arg(long, value_name = "SECONDS", conflicts_with = "once",
-        value_parser = clap::value_parser!(u64).range(1..))]
+        value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     pub(crate) every: Option<u64>,
 }
 

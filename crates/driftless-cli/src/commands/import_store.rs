@@ -1,5 +1,7 @@
 //! `import-store`: what an old Cognito Sync client had not sent, out of the file that it left.
 
+use std::sync::Arc;
+
 use driftless::{ImportedDataset, LocalStoreReport};
 use serde_json::{Value as Json, json};
 
@@ -16,18 +18,15 @@ pub(crate) fn import_store(
     settings.with_client(|client| {
         let report = client.import_local_store(&args.file, args.kind.kind())?;
         output.answer(|| object(&report), || text(&report))?;
-        check_whole(report)
+        check_whole(&report)
     })
 }
 
 /// Fails if anything stays in the old store that was not sent.
-fn check_whole(report: LocalStoreReport) -> Result<(), Failure> {
-    let refused = report.datasets.into_iter();
-    for (name, dataset) in refused {
-        if let Some(error) = dataset.refused {
-            let failure = Failure::from(error);
-            let messages = failure.messages().join(": ");
-            let message = format!("nothing was taken of dataset {name}: {messages}");
+fn check_whole(report: &LocalStoreReport) -> Result<(), Failure> {
+    for (name, dataset) in &report.datasets {
+        if let Some(why) = why_not(dataset) {
+            let message = format!("not all was taken of dataset {name}: {why}");
             return Err(Failure::new(Exit::Incomplete, message));
         }
     }
@@ -38,6 +37,16 @@ fn check_whole(report: LocalStoreReport) -> Result<(), Failure> {
             Err(Failure::new(Exit::Incomplete, message))
         }
     }
+}
+
+/// Tells why nothing was taken of a dataset, or not all.
+fn why_not(found: &ImportedDataset) -> Option<String> {
+    let failure = match (&found.not_opened, &found.refused) {
+        (Some(error), _) => Failure::new(Exit::Incomplete, Arc::clone(error)),
+        (None, Some(error)) => Failure::from(error.clone()),
+        (None, None) => return None,
+    };
+    Some(failure.messages().join(": "))
 }
 
 fn object(report: &LocalStoreReport) -> Json {
@@ -53,6 +62,7 @@ fn object(report: &LocalStoreReport) -> Json {
             "was_taken": found.was_taken,
             "overtaken": overtaken.collect::<Vec<Json>>(),
             "refused": found.refused.as_ref().map(ToString::to_string),
+            "not_opened": found.not_opened.as_ref().map(ToString::to_string),
         })
     };
     let strange = report.not_understood.iter();
@@ -83,7 +93,8 @@ fn text(report: &LocalStoreReport) -> String {
         }
     }
     for (identity, rows) in &report.other_identities {
-        text += &format!("{rows} unsent rows are of {identity}; its own client takes them\n");
+        text +=
+            &format!("{rows} unsent rows are of {identity}; its own client takes them, or did\n");
     }
     for it in &report.not_understood {
         text += &format!("not understood: {}: {}\n", shortened(&it.place), it.why);
@@ -93,6 +104,10 @@ fn text(report: &LocalStoreReport) -> String {
 
 const fn state(found: &ImportedDataset) -> &'static str {
     match found {
+        ImportedDataset {
+            not_opened: Some(_),
+            ..
+        } => "not opened",
         ImportedDataset {
             refused: Some(_), ..
         } => "refused",

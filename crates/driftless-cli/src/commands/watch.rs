@@ -98,12 +98,12 @@ async fn tick(ticks: &mut Option<tokio::time::Interval>) {
     }
 }
 
-/// Waits for a session of the dataset that fails.
+/// Waits for a session of the dataset that fails, and tells each failure once.
 async fn failed(auto: &mut Option<AutoSync>, dataset: &Dataset) -> SyncError {
     while let Some(auto) = auto
-        && auto.changed().await
+        && let Some(mut ended) = auto.ended().await
     {
-        if let Some(Err(error)) = auto.outcomes().remove(dataset.name()) {
+        if let Some(Err(error)) = ended.remove(dataset.name()) {
             return error;
         }
     }

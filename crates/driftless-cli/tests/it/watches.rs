@@ -38,6 +38,22 @@ fn once_prints_what_one_session_brings() {
 }
 
 #[test]
+fn time_between_questions_has_bounds() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let device = Device::of(&service);
+    for every in ["0", "31536001", "18446744073709551615"] {
+        let mut command = device.undecided(&["watch", "--every", every]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{every}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains("31536000"), "{message}");
+    }
+    let longest = ["watch", "--every", "31536000", "--for", "0"];
+    assert_eq!(device.text(&longest), "watching notes\n");
+}
+
+#[test]
 fn it_goes_on_until_a_signal_and_leaves_the_store_closed() {
     let data = tempfile::tempdir().unwrap();
     let service = Service::start(data.path());

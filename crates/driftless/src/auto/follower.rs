@@ -9,8 +9,8 @@ use std::sync::{Arc, Weak};
 use driftless_transport::Timer;
 use tokio::sync::watch;
 
-use super::Outcomes;
 use super::schedule::{Reconnect, Schedule};
+use super::{Ended, Outcomes};
 use crate::connectivity::Reception;
 use crate::error::SyncError;
 use crate::report::Report;
@@ -155,7 +155,9 @@ impl Follower {
         self.fetches |= fetches && result.is_err();
         let next = Next::after(&result);
         self.outcomes.send_modify(|outcomes| {
-            outcomes.insert(slot.name().clone(), result);
+            let before = outcomes.get(slot.name());
+            let number = before.map_or(0, |ended| ended.number) + 1;
+            outcomes.insert(slot.name().clone(), Ended { number, result });
         });
         Some(next)
     }

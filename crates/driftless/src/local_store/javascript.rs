@@ -9,14 +9,13 @@
 //! that the old client pushes `""` as a removal was a fault of its own, and here `""` is a value.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Number, Value};
 
 use crate::local_store::rows::{DELETED, Row, Rows, count_of};
-use crate::local_store::{LocalStoreError, LocalStoreKind, is_identity};
+use crate::local_store::{LocalStoreError, LocalStoreKind, file, is_identity};
 
 /// Browsers give a site five to ten million characters.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -30,12 +29,9 @@ pub(super) fn read(path: &Path) -> Result<Rows, LocalStoreError> {
 
 fn load(path: &Path) -> Result<Vec<u8>, LocalStoreError> {
     let mut bytes = Vec::new();
-    let opened = File::open(path);
-    let read = opened.and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|source| LocalStoreError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let (file, _) = file::open(path)?;
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|source| file::failed(path, source))?;
     match bytes.len() as u64 {
         0..=MAX_BYTES => Ok(bytes),
         bytes => Err(LocalStoreError::TooLarge {

@@ -10,20 +10,25 @@
 //! What is read is a copy, made with the journals beside the file: SQLite writes to bring back what a journal holds, even where
 //! a database is opened to be read.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::local_store::LocalStoreError;
+use crate::local_store::file::{self, failed};
 use crate::local_store::rows::{DELETED, Row, Rows, count_of};
 
 /// Twenty datasets of a megabyte for each identity that ever used the device leave much below this.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The longest text, and row: a value of the service has a megabyte, which JSON may write six times as long.
+const MAX_TEXT: i32 = 16 * 1024 * 1024;
 
 /// What SQLite keeps beside a database: what is not yet in it, and what is to be taken back out of it.
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
@@ -78,6 +83,13 @@ impl Copy {
         let (directory, copy) = copied(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(copy, flags).map_err(damaged)?;
+        // The tables are somebody else's, and may compute what stands in them.
+        connection
+            .set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_TEXT)
+            .map_err(damaged)?;
+        connection
+            .pragma_update(None, "trusted_schema", false)
+            .map_err(damaged)?;
         let checked: String = connection
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
             .map_err(not_a_database)?;
@@ -112,51 +124,73 @@ impl Copy {
             .connection
             .prepare(query)
             .map_err(|error| other(error.to_string()))?;
+        let columns = statement.column_count();
         let mut rows = statement.query([]).map_err(damaged)?;
+        let mut bytes = 0;
         while let Some(row) = rows.next().map_err(damaged)? {
+            bytes += size(row, columns).map_err(damaged)?;
+            if bytes > MAX_BYTES {
+                return Err(too_large(bytes));
+            }
             take(row).map_err(damaged)?;
         }
         Ok(())
     }
 }
 
+/// Returns how many bytes the texts of a row have: more than the file has, if they are computed.
+fn size(row: SqlRow<'_>, columns: usize) -> rusqlite::Result<u64> {
+    let mut bytes = 0;
+    for column in 0..columns {
+        if let ValueRef::Text(text) | ValueRef::Blob(text) = row.get_ref(column)? {
+            bytes += text.len() as u64;
+        }
+    }
+    Ok(bytes)
+}
+
 /// Copies a database and the journals beside it, and returns where they are.
 fn copied(path: &Path) -> Result<(TempDir, PathBuf), LocalStoreError> {
-    let failed = |source| LocalStoreError::Io {
-        path: path.to_owned(),
-        source,
-    };
     let beside = |path: &Path, ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
         PathBuf::from(name)
     };
-    let mut bytes = fs::metadata(path).map_err(failed)?.len();
-    for ending in JOURNALS {
-        bytes += fs::metadata(beside(path, ending)).map_or(0, |found| found.len());
-    }
-    if bytes > MAX_BYTES {
-        return Err(LocalStoreError::TooLarge {
-            bytes,
-            limit: MAX_BYTES,
-        });
-    }
-    let directory = tempfile::tempdir().map_err(failed)?;
+    let directory = tempfile::tempdir().map_err(|source| failed(path, source))?;
     let copy = directory.path().join("old");
-    write_copy(path, &copy).map_err(failed)?;
+    let mut left = MAX_BYTES;
+    write_copy(path, &copy, &mut left)?;
     for ending in JOURNALS {
-        match write_copy(&beside(path, ending), &beside(&copy, ending)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+        match write_copy(&beside(path, ending), &beside(&copy, ending), &mut left) {
+            Err(LocalStoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            }
+            written => written?,
         }
     }
     Ok((directory, copy))
 }
 
-/// Copies the bytes of a file, but not that it may only be read.
-fn write_copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut from = fs::File::open(from)?;
-    io::copy(&mut from, &mut fs::File::create_new(to)?).map(drop)
+/// Copies the bytes of a file, but not that it may only be read. They are taken from what is left of [`MAX_BYTES`]; a file that
+/// has more, or grows beyond that meanwhile, is not copied to its end.
+fn write_copy(from: &Path, to: &Path, left: &mut u64) -> Result<(), LocalStoreError> {
+    let (file, bytes) = file::open(from)?;
+    if bytes > *left {
+        return Err(too_large(MAX_BYTES - *left + bytes));
+    }
+    let copied = File::create_new(to)
+        .and_then(|mut to| io::copy(&mut file.take(*left + 1), &mut to))
+        .map_err(|source| failed(from, source))?;
+    *left = left
+        .checked_sub(copied)
+        .ok_or_else(|| too_large(MAX_BYTES + 1))?;
+    Ok(())
+}
+
+const fn too_large(bytes: u64) -> LocalStoreError {
+    LocalStoreError::TooLarge {
+        bytes,
+        limit: MAX_BYTES,
+    }
 }
 
 fn damaged(error: rusqlite::Error) -> LocalStoreError {
@@ -292,4 +326,42 @@ fn number(row: SqlRow<'_>, column: usize) -> rusqlite::Result<Result<i64, String
 fn name(row: SqlRow<'_>, column: usize) -> String {
     let name = row.as_ref().column_name(column);
     name.map_or_else(|_| format!("column {column}"), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_stop_at_what_is_left_of_one_budget() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("ten"), [7; 10]).unwrap();
+        let mut left = 15;
+        write_copy(&at("ten"), &at("one"), &mut left).unwrap();
+        assert_eq!((left, std::fs::read(at("one")).unwrap()), (5, vec![7; 10]));
+        let refused = write_copy(&at("ten"), &at("two"), &mut left);
+        let expected = MAX_BYTES - 5 + 10;
+        assert!(
+            matches!(refused, Err(LocalStoreError::TooLarge { bytes, .. }) if bytes == expected)
+        );
+        assert!(!at("two").exists());
+    }
+
+    /// A file of the system that says it has no bytes, as one may that grows.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn file_with_more_than_it_says_is_not_copied_to_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (
+            Path::new("/proc/self/status"),
+            directory.path().join("copy"),
+        );
+        let refused = write_copy(from, &to, &mut 5);
+        assert!(
+            matches!(refused, Err(LocalStoreError::TooLarge { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(std::fs::read(to).unwrap().len(), 6);
+    }
 }

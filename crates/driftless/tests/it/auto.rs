@@ -1,16 +1,17 @@
 //! Synchronizing by itself: when it does, and above all when it does not. The time is the test's.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use driftless::transport::{BoxFuture, ExchangeError, Timer};
 use driftless::{
-    AutoSync, Client, Dataset, Network, Networks, Reconnect, Schedule, SyncError, ToldConnectivity,
-    Work, Workers,
+    AutoSync, Client, Dataset, Network, Networks, Reconnect, Report, Schedule, SyncError,
+    ToldConnectivity, Work, Workers,
 };
 use driftless_store::MemoryStore;
 use driftless_wire::Operation::{self, ListRecords, UpdateRecords};
-use driftless_wire::{ApiError, ErrorCode};
+use driftless_wire::{ApiError, DatasetName, ErrorCode};
 use tokio::sync::watch;
 
 use crate::fake::{Fake, Fault};
@@ -119,6 +120,49 @@ async fn begin(device: &Device, schedule: Schedule) -> (Client, Dataset, AutoSyn
     let notes = client.dataset("notes").unwrap();
     settle().await;
     (client, notes, auto)
+}
+
+/// Returns what of sessions that have ended was not told yet.
+async fn untold(auto: &mut AutoSync) -> Option<BTreeMap<DatasetName, Result<Report, SyncError>>> {
+    tokio::select! {
+        biased;
+        ended = auto.ended() => ended,
+        () = settle() => Some(BTreeMap::new()),
+    }
+}
+
+/// What the session of another dataset ended with, or an earlier one of the same, is not told with it.
+#[tokio::test]
+async fn each_end_of_a_session_is_told_once() {
+    let device = Device::new(Network::Unmetered);
+    let (client, notes, mut auto) = begin(&device, edits_only()).await;
+    let drafts = client.dataset("drafts").unwrap();
+    assert!(untold(&mut auto).await.unwrap().is_empty());
+    // It is not tried again by itself.
+    let refused = || {
+        let refused = ApiError::new(ErrorCode::NotAuthorized, "");
+        device.fake.fail(ListRecords, Fault::Before(refused.into()));
+    };
+    for (dataset, fails) in [
+        (&notes, true),
+        (&drafts, false),
+        (&notes, true),
+        (&notes, false),
+    ] {
+        if fails {
+            refused();
+        }
+        dataset.put("key", 1).unwrap();
+        dataset.hint();
+        device.time.pass(QUIET).await;
+        let ended = untold(&mut auto).await.unwrap();
+        assert!(ended.keys().eq([dataset.name()]), "{ended:?}");
+        assert_eq!(ended[dataset.name()].is_err(), fails, "{ended:?}");
+        assert!(untold(&mut auto).await.unwrap().is_empty());
+    }
+    assert_eq!(auto.outcomes().len(), 2);
+    client.close().unwrap();
+    assert!(untold(&mut auto).await.is_none());
 }
 
 #[tokio::test]

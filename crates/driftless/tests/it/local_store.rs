@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use driftless::{
-    Client, Dataset, LocalStoreError, LocalStoreKind, LocalStoreReport, PutError, RefusedEdit,
-    Value,
+    Client, Dataset, DatasetError, LocalStoreError, LocalStoreKind, LocalStoreReport, PutError,
+    RefusedEdit, Scope, Unsynced, Value,
 };
 use driftless_merge::{Commit, DatasetKey, Durability, Owner, Recovered};
 use driftless_store::{CommitError, MemoryStore, RecoverError, Store};
@@ -22,6 +22,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::fake::Fake;
+use crate::identities::Cloud;
 use crate::service::{IDENTITY, POOL};
 
 const OTHER: &str = "us-east-1:00000000-0000-0000-0000-00000000000f";
@@ -384,6 +385,222 @@ fn trap_32_rows_from_before_any_identity_are_taken_by_the_first() {
     }
 }
 
+/// Opens a store for an identity, or for nobody.
+fn open_for(store: &MemoryStore, identity: Option<&str>) -> Client {
+    let builder = Client::with_store(Arc::new(store.reopen())).pool(POOL.parse().unwrap());
+    let builder = match identity {
+        Some(identity) => builder.identity(identity.parse().unwrap()),
+        None => builder,
+    };
+    builder.open().unwrap()
+}
+
+/// An old file from before any identity: an edit in `notes`, and that `lists` was deleted.
+fn from_before() -> Old {
+    let old = Old::new(LocalStoreKind::Android);
+    old.row("unknown", "notes", "k", Some("v"), (0, true));
+    old.sql(
+        "INSERT INTO datasets (identity_id, dataset_name, last_sync_count) VALUES ('unknown', 'lists', -1)",
+    );
+    old
+}
+
+/// Checks that who is shown gets nothing of [`from_before`], and is told that it is another one's.
+fn check_is_others(old: &Old, client: &Client, other: &str) {
+    let lists = client.dataset("lists").unwrap();
+    lists.put("own", "1").unwrap();
+    let report = old.import(client);
+    assert!(report.datasets.is_empty(), "{report:?}");
+    let others = BTreeMap::from([(other.to_owned(), 2)]);
+    assert_eq!(report.other_identities, others);
+    assert_eq!(shown(&lists), texts([("own", "1")]));
+    assert!(client.dataset("notes").unwrap().is_empty());
+}
+
+#[test]
+fn trap_31_rows_from_before_any_identity_are_taken_for_one_identity_only() {
+    let (old, store) = (from_before(), MemoryStore::new());
+    let ann = open_for(&store, Some(IDENTITY));
+    assert!(old.import(&ann).other_identities.is_empty());
+    assert_eq!(shown(&ann.dataset("notes").unwrap()), texts([("k", "v")]));
+    ann.close().unwrap();
+    let bob = open_for(&store, Some(OTHER));
+    check_is_others(&old, &bob, IDENTITY);
+    bob.sign_out().unwrap();
+    check_is_others(&old, &bob, IDENTITY);
+    bob.close().unwrap();
+    let ann = open_for(&store, Some(IDENTITY));
+    let report = old.import(&ann);
+    assert!(
+        report
+            .datasets
+            .values()
+            .all(|it| it.was_taken && !it.deleted)
+    );
+}
+
+#[test]
+fn trap_31_what_nobody_took_is_whose_who_adopts_it() {
+    let (old, store) = (from_before(), MemoryStore::new());
+    let nobody = open_for(&store, None);
+    old.import(&nobody);
+    nobody.close().unwrap();
+    // It need not import, nor stay.
+    open_for(&store, Some(IDENTITY)).close().unwrap();
+    check_is_others(&old, &open_for(&store, Some(OTHER)), IDENTITY);
+}
+
+#[test]
+fn trap_31_what_a_guest_took_is_whose_login_the_guest_became() {
+    const LOGIN: &str = "us-east-1:00000000-0000-0000-0000-00000000000b";
+    let (old, store) = (from_before(), MemoryStore::new());
+    let guest = open_for(&store, Some(IDENTITY));
+    old.import(&guest);
+    guest.close().unwrap();
+    let row = json!({ "version": 1, "identity": LOGIN, "moves": [[IDENTITY, LOGIN]] }).to_string();
+    let set = store.set_setting("identity", Some(row.as_bytes()), Durability::Disk);
+    set.unwrap();
+    let login = open_for(&store, Some(LOGIN));
+    assert_eq!(shown(&login.dataset("notes").unwrap()), texts([("k", "v")]));
+    assert!(old.import(&login).other_identities.is_empty());
+    login.close().unwrap();
+    check_is_others(&old, &open_for(&store, Some(OTHER)), LOGIN);
+}
+
+#[test]
+fn trap_31_what_a_crash_left_claimed_is_not_anothers() {
+    let (old, disk) = (from_before(), MemoryStore::new());
+    let dying = Dying {
+        inner: disk.reopen(),
+        commits: AtomicUsize::new(0),
+        damaged: None,
+    };
+    let ann = Fake::new().reach(Client::with_store(Arc::new(dying)));
+    old.import(&ann.open().unwrap());
+    disk.crash();
+    check_is_others(&old, &open_for(&disk, Some(OTHER)), IDENTITY);
+    let report = old.import(&open_for(&disk, Some(IDENTITY)));
+    let edits = report.datasets.values().map(|it| it.edits);
+    assert_eq!(edits.sum::<usize>(), 1, "{report:?}");
+}
+
+/// Edits and deletions, of the identity and from before it.
+fn edits_and_deletions() -> Old {
+    let old = from_before();
+    old.row(IDENTITY, "notes", "own", Some("w"), (0, true));
+    old.sql(&format!(
+        "INSERT INTO datasets (identity_id, dataset_name, last_sync_count) VALUES ('{IDENTITY}', 'lists', -1)"
+    ));
+    old
+}
+
+/// Checks that nothing of [`edits_and_deletions`] is taken in the place of what is newer.
+async fn check_is_not_taken_again(old: &Old, client: &Client) {
+    let report = old.import(client);
+    for found in report.datasets.values() {
+        assert!(
+            found.was_taken && !found.deleted && found.edits == 0,
+            "{report:?}"
+        );
+    }
+    assert_eq!(report.datasets.len(), 2);
+    for name in ["notes", "lists"] {
+        let dataset = client.dataset(name).unwrap();
+        dataset.synchronize().await.unwrap();
+        assert_eq!(shown(&dataset), texts([("k", "newer")]), "{name}");
+    }
+}
+
+async fn take_and_go_on(old: &Old, client: &Client) {
+    old.import(client);
+    for name in ["notes", "lists"] {
+        let dataset = client.dataset(name).unwrap();
+        dataset.synchronize().await.unwrap();
+        dataset.put("k", "newer").unwrap();
+        dataset.remove("own").unwrap();
+        dataset.synchronize().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn trap_55_what_was_taken_is_not_taken_again_after_a_wipe() {
+    for scope in [Scope::Identity, Scope::Device] {
+        let old = edits_and_deletions();
+        let (fake, store) = (Fake::new(), Arc::new(MemoryStore::new()));
+        let client = fake.builder(&store).open().unwrap();
+        take_and_go_on(&old, &client).await;
+        client.wipe(scope, Unsynced::Keep).unwrap();
+        client.close().unwrap();
+        let client = fake.builder(&Arc::new(store.reopen())).open().unwrap();
+        check_is_not_taken_again(&old, &client).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_is_not_taken_again_after_a_dataset_is_set_aside() {
+    let old = edits_and_deletions();
+    let client = Fake::new().device();
+    take_and_go_on(&old, &client).await;
+    for name in ["notes", "lists"] {
+        client.set_aside(name).unwrap();
+    }
+    check_is_not_taken_again(&old, &client).await;
+}
+
+const CLAIMS: &str = "old-clients";
+
+/// The process ends after the commit that takes something, and before that is noted beside it.
+#[tokio::test]
+async fn what_a_crash_kept_from_being_noted_is_noted_by_the_next_call() {
+    let old = edits_and_deletions();
+    let (fake, store) = (Fake::new(), MemoryStore::new());
+    let client = fake.builder(&Arc::new(store.reopen())).open().unwrap();
+    take_and_go_on(&old, &client).await;
+    let whole = store.setting(CLAIMS).unwrap().unwrap();
+    let mut claims: Json = serde_json::from_slice(&whole).unwrap();
+    let places = claims["claims"].as_object_mut().unwrap();
+    places.retain(|place, _| place.starts_with("unknown/"));
+    for claim in places.values_mut() {
+        claim.as_object_mut().unwrap().remove("ids").unwrap();
+    }
+    let torn = claims.to_string();
+    let set = store.set_setting(CLAIMS, Some(torn.as_bytes()), Durability::Disk);
+    set.unwrap();
+    check_is_not_taken_again(&old, &client).await;
+    assert_eq!(store.setting(CLAIMS).unwrap(), Some(whole));
+}
+
+#[test]
+fn claims_that_are_not_understood_are_an_error_and_stand_in_nobodys_way() {
+    for row in [r#"{"version":2,"claims":{}}"#, "torn"] {
+        let (old, store) = (from_before(), MemoryStore::new());
+        let nobody = open_for(&store, None);
+        nobody.dataset("notes").unwrap().put("k", "own").unwrap();
+        nobody.close().unwrap();
+        let set = store.set_setting(CLAIMS, Some(row.as_bytes()), Durability::Disk);
+        set.unwrap();
+        let ann = open_for(&store, Some(IDENTITY));
+        let refused = ann.import_local_store(old.path(), old.kind);
+        assert!(
+            matches!(refused, Err(LocalStoreError::Taken(_))),
+            "{refused:?}"
+        );
+        assert_eq!(shown(&ann.dataset("notes").unwrap()), texts([("k", "own")]));
+        assert_eq!(store.setting(CLAIMS).unwrap().unwrap(), row.as_bytes());
+    }
+}
+
+#[test]
+fn closed_client_takes_nothing() {
+    let (old, client) = (from_before(), Fake::new().device());
+    client.close().unwrap();
+    let refused = client.import_local_store(old.path(), old.kind);
+    assert!(
+        matches!(refused, Err(LocalStoreError::Closed)),
+        "{refused:?}"
+    );
+}
+
 #[test]
 fn where_both_hold_a_key_both_values_stand() {
     let old = Old::new(LocalStoreKind::Android);
@@ -440,6 +657,8 @@ async fn trap_33_unsent_deletion_empties_the_dataset() {
 struct Dying {
     inner: MemoryStore,
     commits: AtomicUsize,
+    /// A dataset that cannot be read.
+    damaged: Option<&'static str>,
 }
 
 impl Store for Dying {
@@ -456,7 +675,12 @@ impl Store for Dying {
     }
 
     fn recover(&self, dataset: &DatasetKey) -> Result<Option<Recovered>, RecoverError> {
-        self.inner.recover(dataset)
+        match self.damaged {
+            Some(name) if name == dataset.name().as_str() => {
+                Err(RecoverError::Failed("its rows are damaged".into()))
+            }
+            _ => self.inner.recover(dataset),
+        }
     }
 
     fn document(&self, dataset: &DatasetKey) -> Result<Option<Vec<u8>>, RecoverError> {
@@ -516,6 +740,7 @@ fn call_after_a_crash_goes_on_and_repeats_nothing() {
         let dying = Dying {
             inner: disk.reopen(),
             commits: AtomicUsize::new(commits),
+            damaged: None,
         };
         let client = fake.reach(Client::with_store(Arc::new(dying)));
         let report = old.import(&client.open().unwrap());
@@ -569,6 +794,65 @@ fn dataset_that_does_not_fit_is_told_and_the_others_are_taken() {
         shown(&client.dataset("small").unwrap()),
         texts([("k", "v")])
     );
+}
+
+#[test]
+fn dataset_that_is_damaged_is_told_and_the_others_are_taken() {
+    let old = Old::new(LocalStoreKind::Android);
+    for name in ["a", "b", "c"] {
+        old.row(IDENTITY, name, "k", Some("v"), (0, true));
+    }
+    let disk = MemoryStore::new();
+    let damaged = Dying {
+        inner: disk.reopen(),
+        commits: AtomicUsize::new(9),
+        damaged: Some("b"),
+    };
+    let client = Fake::new().reach(Client::with_store(Arc::new(damaged)));
+    let client = client.open().unwrap();
+    for edits in [1, 0] {
+        let report = old.import(&client);
+        for (name, found) in &report.datasets {
+            let is_damaged = name.as_str() == "b";
+            assert_eq!(found.not_opened.is_some(), is_damaged, "{found:?}");
+            assert_eq!(found.edits, if is_damaged { 0 } else { edits });
+            assert_eq!(found.was_taken, !is_damaged && edits == 0);
+        }
+        assert_eq!(report.datasets.len(), 3);
+    }
+    // Once it can be read, it is taken.
+    let client = open_for(&disk, Some(IDENTITY));
+    assert_eq!(
+        old.import(&client)
+            .datasets
+            .values()
+            .filter(|it| it.edits == 1)
+            .count(),
+        1
+    );
+    assert_eq!(shown(&client.dataset("b").unwrap()), texts([("k", "v")]));
+}
+
+#[tokio::test]
+async fn trap_29_dataset_whose_name_is_too_long_is_told_and_the_others_are_taken() {
+    let old = Old::new(LocalStoreKind::Android);
+    let long = "n".repeat(73);
+    for name in ["a", &long, "z"] {
+        old.row("unknown", name, "k", Some("v"), (0, true));
+    }
+    let device = Cloud::start().await.device();
+    let report = old.import(&device.client);
+    for name in ["a", "z"] {
+        let dataset = device.client.dataset(name).unwrap();
+        assert_eq!(shown(&dataset), texts([("k", "v")]));
+    }
+    let not_opened = report.datasets[&long.parse().unwrap()]
+        .not_opened
+        .as_deref();
+    assert!(matches!(
+        not_opened,
+        Some(DatasetError::LongName { chars: 73, .. })
+    ));
 }
 
 #[test]
@@ -662,6 +946,67 @@ fn file_that_is_no_store_of_the_kind_is_refused() {
     assert!(matches!(old.fail(), LocalStoreError::OtherKind { .. }));
     fs::remove_file(old.path()).unwrap();
     assert!(matches!(old.fail(), LocalStoreError::Io { .. }));
+}
+
+/// Waiting for somebody who writes into a pipe, or for the end of a device, would never end.
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_refused() {
+    let pipe = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    for kind in [
+        LocalStoreKind::Android,
+        LocalStoreKind::Ios,
+        LocalStoreKind::JavaScript,
+    ] {
+        let client = Fake::new().device();
+        let directory = tempfile::tempdir().unwrap();
+        pipe(&directory.path().join("pipe"));
+        for path in [
+            Path::new("/dev/zero"),
+            directory.path(),
+            &directory.path().join("pipe"),
+        ] {
+            let refused = client.import_local_store(path, kind);
+            let is_refused = matches!(refused, Err(LocalStoreError::OtherKind { .. }));
+            assert!(is_refused, "{path:?}: {refused:?}");
+        }
+    }
+    for journal in ["old-wal", "old-journal"] {
+        let old = Old::new(LocalStoreKind::Android);
+        fill_android(&old);
+        pipe(&old.directory.path().join(journal));
+        assert!(matches!(old.fail(), LocalStoreError::OtherKind { .. }));
+    }
+}
+
+/// A file of some kilobytes whose values are computed when they are read.
+#[test]
+fn values_that_are_computed_do_not_grow_beyond_the_limit() {
+    for (length, rows) in [(200_000_000, 1), (8_000_000, 40)] {
+        let old = Old::new(LocalStoreKind::Android);
+        old.sql(&format!(
+            "DROP TABLE records;
+             CREATE TABLE records(identity_id TEXT, dataset_name TEXT, key TEXT, sync_count INTEGER, modified INTEGER,
+                value TEXT GENERATED ALWAYS AS (hex(zeroblob({}))))",
+            length / 2
+        ));
+        for row in 0..rows {
+            old.sql(&format!(
+                "INSERT INTO records VALUES ('{OTHER}', 'notes', '{row}', 0, 1)"
+            ));
+        }
+        let error = old.fail();
+        match rows {
+            1 => assert!(matches!(error, LocalStoreError::Damaged(_)), "{error:?}"),
+            _ => assert!(
+                matches!(error, LocalStoreError::TooLarge { .. }),
+                "{error:?}"
+            ),
+        }
+    }
 }
 
 #[test]
