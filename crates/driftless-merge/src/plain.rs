@@ -69,10 +69,17 @@ impl Replica {
 
     /// Lets the next session say that there are no plain records any more, and the one after it remove them; `None` if there
     /// are none, or nothing else holds the data.
+    ///
+    /// Where no state of the dataset was listed yet, the wish for plain records is taken back: what old clients have put there
+    /// is found by the next session all the same, and kept.
     #[must_use]
     pub fn retire_plain_records(&mut self) -> Option<Commit> {
         let is_both = self.is_plain() && !self.is_plain_only();
-        is_both.then(|| self.set_plain(Plain::Retiring))
+        let plain = match self.row.lineage {
+            Some(_) => Plain::Retiring,
+            None => Plain::No,
+        };
+        is_both.then(|| self.set_plain(plain))
     }
 
     fn set_plain(&mut self, plain: Plain) -> Commit {
@@ -95,15 +102,17 @@ impl Replica {
             (Plain::No | Plain::Wanted | Plain::Only, Some(true)) => Plain::Yes,
             (Plain::Only, Some(false)) => Plain::No,
             // Whatever is begun there now is begun as usual.
-            (Plain::Only, None) if !self.plain_records().any(has_value) => Plain::Wanted,
+            (Plain::Only, None) if !self.has_plain_values() => Plain::Wanted,
             // A service that was taken back does not know yet.
             (Plain::Yes, Some(false)) if is_same_life && self.listed_beyond.is_none() => Plain::No,
             (Plain::Yes, Some(false)) => Plain::Wanted,
             (Plain::Retiring, Some(false)) if self.retired_patches().is_empty() => Plain::No,
+            // Given up is only what a state holds too.
+            (Plain::Retiring, None) if self.row.lineage.is_none() && self.has_plain_values() => {
+                Plain::Wanted
+            }
             // Where head cannot be read, records that stand there are the best word there is.
-            (Plain::No, None)
-                if !self.is_left_to_others() && self.plain_records().any(has_value) =>
-            {
+            (Plain::No, None) if !self.is_left_to_others() && self.has_plain_values() => {
                 branch!(PlainFound);
                 Plain::Wanted
             }
@@ -128,6 +137,11 @@ impl Replica {
     pub(crate) fn plain_records(&self) -> impl Iterator<Item = (&RecordKey, &MirroredRecord)> {
         let records = self.mirror.iter();
         records.filter(|(key, _)| !is_reserved(key.as_str()))
+    }
+
+    /// Tells whether any record stands there that is not reserved.
+    pub(crate) fn has_plain_values(&self) -> bool {
+        self.plain_records().any(has_value)
     }
 
     /// Makes edits of what foreign hands wrote, upon the stored state, and joins the document with that.

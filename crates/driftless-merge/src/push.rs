@@ -7,7 +7,7 @@ use driftless_record::{Life, PlanError, Predecessor, Push, Standing, Stored, Wro
 use driftless_wire::{Op, RecordKey, RecordPatch, SyncCount, Timestamp, UpdateRecordsResponse};
 
 use crate::commit::{Commit, Durability};
-use crate::plain::{Plain, has_value};
+use crate::plain::Plain;
 use crate::replica::Replica;
 use crate::row::Sent;
 use crate::session::{
@@ -88,7 +88,7 @@ impl Replica {
                 let is_plain = stored.head().is_none_or(|head| head.plain);
                 !is_plain && (stored.needs_repair() || stored.state() != state)
             }
-            None => !self.plain_records().any(has_value),
+            None => !self.has_plain_values(),
         };
         if self.row.plain != Plain::Wanted || !is_without {
             return self.conclude(session);

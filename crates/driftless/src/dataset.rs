@@ -421,7 +421,9 @@ impl Dataset {
     /// the records.
     ///
     /// Old clients see the removals, and what they write later is left alone. Tells whether there were any; those of a dataset
-    /// that is kept as [plain records only](Self::is_plain_only) stay, for nothing else holds its data.
+    /// that is kept as [plain records only](Self::is_plain_only) stay, for nothing else holds its data. Before the first
+    /// `synchronize` this takes back the wish of [`keep_plain_records`](Self::keep_plain_records) and nothing else: what old
+    /// clients have at the service is found and kept.
     ///
     /// # Errors
     ///

@@ -583,3 +583,29 @@ fn wish_for_records_without_room_keeps_nothing_else_back() {
         assert_eq!(world.plain().len(), 15 + usize::from(is_stored));
     }
 }
+
+#[test]
+fn what_old_clients_have_is_not_given_up_before_it_is_known() {
+    for is_wished in [true, false] {
+        let mut world = World::new(2);
+        if is_wished {
+            world.keep_plain(0);
+            world.retire_plain(0);
+        }
+        world.put(0, "mine", 1);
+        world.put_plain("name", "Ada");
+        world.sync(0);
+        check(&mut world, &[("mine", "1"), ("name", "Ada")]);
+    }
+}
+
+#[test]
+fn what_old_clients_put_after_a_deletion_is_not_given_up_with_what_was_there_before() {
+    let mut world = two();
+    world.retire_plain(0);
+    world.delete(1);
+    world.sync(1);
+    world.put_plain("name", "Ada");
+    world.sync(0);
+    check(&mut world, &[("name", "Ada")]);
+}
