@@ -62,6 +62,9 @@ struct State {
     kept: Option<Kept>,
     failure: Option<Arc<CredentialsError>>,
     paused_until: Option<Timestamp>,
+    /// The identity and the logins of a request of which no answer came: it may have merged the identity into that of the
+    /// logins.
+    in_doubt: Option<(IdentityId, Logins)>,
 }
 
 /// Credentials, whose they are, and the logins that they are for.
@@ -168,13 +171,9 @@ impl IdentityPool {
             .map_err(CredentialsError::Unavailable)?;
         let (asked, answer) = match cached {
             None => self.anew(state, Origin::New, &logins).await?,
-            Some(id) => match self.caller.credentials(&id, &logins).await {
+            Some(id) => match self.known(state, &id, &logins).await? {
                 Ok(answer) => (id, answer),
-                Err(CredentialsError::Refused(error)) => match lost(&error, &id) {
-                    Some(origin) => self.anew(state, origin, &logins).await?,
-                    None => return Err(CredentialsError::Refused(error)),
-                },
-                Err(error) => return Err(error),
+                Err(origin) => self.anew(state, origin, &logins).await?,
             },
         };
         let id = answer.identity_id;
@@ -197,6 +196,40 @@ impl IdentityPool {
         Ok(kept)
     }
 
+    /// Asks for credentials of an identity that is known, or tells why it is this device's no more.
+    ///
+    /// A guest that is disabled after a request with the same logins whose answer never came was merged by that request.
+    async fn known(
+        &self,
+        state: &mut State,
+        id: &IdentityId,
+        logins: &Logins,
+    ) -> Result<Result<GetCredentialsForIdentityResponse, Origin>, CredentialsError> {
+        let asking = (!logins.is_empty()).then(|| (id.clone(), logins.clone()));
+        // Whoever waits may stop to, with the request on its way.
+        let before = std::mem::replace(&mut state.in_doubt, asking.clone());
+        let was_in_doubt = asking.is_some() && before == asking;
+        let (answer, is_in_doubt) = self.caller.credentials(id, logins).await;
+        let may_be_merged = was_in_doubt || (asking.is_some() && is_in_doubt);
+        let error = match answer {
+            Ok(answer) => {
+                state.in_doubt = None;
+                return Ok(Ok(answer));
+            }
+            Err(CredentialsError::Refused(error)) => error,
+            Err(error) => {
+                state.in_doubt = asking.filter(|_| may_be_merged);
+                return Err(error);
+            }
+        };
+        state.in_doubt = None;
+        match lost(&error, id) {
+            Some(Origin::Disabled(guest)) if may_be_merged => Ok(Err(Origin::Merged(guest))),
+            Some(origin) => Ok(Err(origin)),
+            None => Err(CredentialsError::Refused(error)),
+        }
+    }
+
     /// Asks for an identity, and for credentials of it once it is kept: a guest would be another
     /// one the next time.
     async fn anew(
@@ -207,8 +240,8 @@ impl IdentityPool {
     ) -> Result<(IdentityId, GetCredentialsForIdentityResponse), CredentialsError> {
         let id = self.caller.id(&self.pool, logins).await?;
         self.become_identity(state, id.clone(), origin).await?;
-        let answer = self.caller.credentials(&id, logins).await?;
-        Ok((id, answer))
+        let (answer, _) = self.caller.credentials(&id, logins).await;
+        Ok((id, answer?))
     }
 
     async fn become_identity(

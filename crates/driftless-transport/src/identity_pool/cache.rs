@@ -36,11 +36,11 @@ pub enum Origin {
     Cached,
     /// There was none before.
     New,
-    /// The service has just merged that guest into it: the guest's data are this one's now, its
-    /// datasets reported as merged.
+    /// The service has just merged that guest into it, or by a request with the same logins whose
+    /// answer never came: the guest's data are this one's now, its datasets reported as merged.
     Merged(IdentityId),
     /// The service had disabled that one. Most likely it was merged, and the answer that said so
-    /// was lost on the way.
+    /// was lost on the way to an earlier process or to other logins: into whom is not known.
     Disabled(IdentityId),
     /// The service knows that one no more.
     Lost(IdentityId),

@@ -75,31 +75,49 @@ impl Caller {
             identity_pool_id: pool.clone(),
             logins: logins.clone(),
         });
-        match self.ask(&request).await? {
+        match self.ask(&request).await.0? {
             IdentityResponse::GetId(response) => Ok(response.identity_id),
             _ => unreachable!("an answer is that of the operation asked for"),
         }
     }
 
+    /// Returns the answer, and whether the service may have carried out a request before it of which no answer came.
     pub(crate) async fn credentials(
         &self,
         identity: &IdentityId,
         logins: &Logins,
-    ) -> Result<GetCredentialsForIdentityResponse, CredentialsError> {
+    ) -> (
+        Result<GetCredentialsForIdentityResponse, CredentialsError>,
+        bool,
+    ) {
         let request = GetCredentialsForIdentityRequest {
             identity_id: identity.clone(),
             logins: logins.clone(),
         };
-        match self
-            .ask(&IdentityRequest::GetCredentialsForIdentity(request))
-            .await?
-        {
-            IdentityResponse::GetCredentialsForIdentity(response) => Ok(response),
+        let request = IdentityRequest::GetCredentialsForIdentity(request);
+        let (answer, is_in_doubt) = self.ask(&request).await;
+        let answer = answer.map(|answer| match answer {
+            IdentityResponse::GetCredentialsForIdentity(response) => response,
             _ => unreachable!("an answer is that of the operation asked for"),
-        }
+        });
+        (answer, is_in_doubt)
     }
 
-    async fn ask(&self, request: &IdentityRequest) -> Result<IdentityResponse, CredentialsError> {
+    /// Returns the answer, and whether the service may have carried out a request before it of which no answer came.
+    async fn ask(
+        &self,
+        request: &IdentityRequest,
+    ) -> (Result<IdentityResponse, CredentialsError>, bool) {
+        let mut is_in_doubt = false;
+        let answer = self.try_to_ask(request, &mut is_in_doubt).await;
+        (answer, is_in_doubt)
+    }
+
+    async fn try_to_ask(
+        &self,
+        request: &IdentityRequest,
+        is_in_doubt: &mut bool,
+    ) -> Result<IdentityResponse, CredentialsError> {
         let mut retries = Retries::of_identity(self.attempts);
         let body = Bytes::from(request.to_body());
         let mut attempt = 0_u32;
@@ -107,11 +125,13 @@ impl Caller {
             attempt += 1;
             let error = match self.send(request, &body, attempt).await {
                 Ok(answer) => {
-                    return IdentityResponse::from_body(request.operation(), answer.body())
-                        .map_err(|error| CredentialsError::Unavailable(error.into()));
+                    let read = IdentityResponse::from_body(request.operation(), answer.body());
+                    *is_in_doubt |= read.is_err();
+                    return read.map_err(|error| CredentialsError::Unavailable(error.into()));
                 }
                 Err(error) => error,
             };
+            *is_in_doubt |= error.outcome_unknown();
             match (retries.after(&error, self.now(), None), error) {
                 (Step::Wait(longest), _) => self.timer.sleep(self.part_of(longest)).await,
                 (_, ExchangeError::Api(error)) if !may_pass(&error) => {

@@ -483,21 +483,25 @@ async fn trap_50_expiry_goes_by_the_services_clock() {
     assert_ne!(provider.credentials().await.unwrap(), first);
 }
 
+/// A world in which Ann has an identity of her own, by another device.
+async fn with_ann() -> (World, IdentityId) {
+    let world = World::new();
+    world.log_in("ann");
+    let device = World {
+        cache: Arc::new(MemoryCache::default()),
+        cloud: world.cloud.clone(),
+        clock: world.clock.clone(),
+        who: world.who.clone(),
+        waits: Waits::default(),
+    };
+    let ann = device.provider().identity().await.unwrap().id;
+    *world.who.0.lock().unwrap() = None;
+    (world, ann)
+}
+
 #[tokio::test]
 async fn trap_30_merged_guest_is_told_and_its_session_signs_no_more() {
-    let world = World::new();
-    let ann = {
-        world.log_in("ann");
-        let device = World {
-            cache: Arc::new(MemoryCache::default()),
-            cloud: world.cloud.clone(),
-            clock: world.clock.clone(),
-            who: world.who.clone(),
-            waits: Waits::default(),
-        };
-        device.provider().identity().await.unwrap().id
-    };
-    *world.who.0.lock().unwrap() = None;
+    let (world, ann) = with_ann().await;
     let provider = world.provider();
     let guest = provider.identity().await.unwrap().id;
     let transport = world.transport(&provider);
@@ -594,25 +598,49 @@ async fn trap_31_somebody_else_gets_their_own_identity() {
 }
 
 #[tokio::test]
-async fn merge_whose_answer_was_lost_shows_as_a_disabled_guest() {
-    let world = World::new();
-    world.log_in("ann");
-    let other_device = World {
-        cache: Arc::new(MemoryCache::default()),
-        cloud: world.cloud.clone(),
-        clock: world.clock.clone(),
-        who: world.who.clone(),
-        waits: Waits::default(),
-    };
-    let ann = other_device.provider().identity().await.unwrap().id;
-    *world.who.0.lock().unwrap() = None;
-    let provider = world.provider();
-    let guest = provider.identity().await.unwrap().id;
-    world.log_in("ann");
-    provider.logins_changed();
-    world.mishap(Mishap::AnswerLost);
-    let who = provider.identity().await.unwrap();
-    assert_eq!((who.id, who.origin), (ann, Origin::Disabled(guest)));
+async fn merge_whose_answer_was_lost_is_told_as_one() {
+    // The answer to one attempt, or those to all that a call makes.
+    for lost in [1, 20] {
+        let (world, ann) = with_ann().await;
+        let provider = world.provider();
+        let guest = provider.identity().await.unwrap().id;
+        world.log_in("ann");
+        provider.logins_changed();
+        (0..lost).for_each(|_| world.mishap(Mishap::AnswerLost));
+        let who = match provider.identity().await {
+            Ok(who) => who,
+            Err(_) => {
+                world.cloud.mishaps.lock().unwrap().clear();
+                provider.identity().await.unwrap()
+            }
+        };
+        assert_eq!((who.id, who.origin), (ann, Origin::Merged(guest)));
+    }
+}
+
+/// Then nobody knows any more into whom the guest was merged.
+#[tokio::test]
+async fn merge_whose_answer_was_lost_to_somebody_else_shows_as_a_disabled_guest() {
+    for is_another_person in [true, false] {
+        let (world, ann) = with_ann().await;
+        let provider = world.provider();
+        let guest = provider.identity().await.unwrap().id;
+        world.log_in("ann");
+        provider.logins_changed();
+        (0..20).for_each(|_| world.mishap(Mishap::AnswerLost));
+        provider.identity().await.unwrap_err();
+        world.cloud.mishaps.lock().unwrap().clear();
+        let who = match is_another_person {
+            true => {
+                world.log_in("bob");
+                provider.identity().await.unwrap()
+            }
+            // The process ended.
+            false => world.provider().identity().await.unwrap(),
+        };
+        assert_eq!(who.origin, Origin::Disabled(guest));
+        assert_eq!(who.id == ann, !is_another_person);
+    }
 }
 
 #[tokio::test]
