@@ -134,7 +134,13 @@ impl Mutant {
 }
 
 /// 0 is none, else one more than the number of the one that acts.
-static CHOSEN: AtomicU8 = AtomicU8::new(0);
+static CHOSEN: AtomicU8 = AtomicU8::new(UNASKED);
+
+/// Nothing was chosen yet: then the environment names the one that acts, so that tests can be run with it.
+const UNASKED: u8 = u8::MAX;
+
+/// The variable that names it.
+const VARIABLE: &str = "DRIFTLESS_MUTANT";
 
 /// Lets one defect act from now on, or none, in the whole process.
 pub fn choose(mutant: Option<Mutant>) {
@@ -144,7 +150,20 @@ pub fn choose(mutant: Option<Mutant>) {
 /// Tells whether this defect acts.
 #[must_use]
 pub fn is(mutant: Mutant) -> bool {
-    CHOSEN.load(Ordering::Relaxed) == number(mutant)
+    let chosen = match CHOSEN.load(Ordering::Relaxed) {
+        UNASKED => {
+            choose(named_by_environment());
+            CHOSEN.load(Ordering::Relaxed)
+        }
+        chosen => chosen,
+    };
+    chosen == number(mutant)
+}
+
+fn named_by_environment() -> Option<Mutant> {
+    let name = std::env::var(VARIABLE).ok()?;
+    let named = Mutant::parse(&name);
+    Some(named.unwrap_or_else(|| panic!("{VARIABLE} names no defect: {name}")))
 }
 
 const fn number(mutant: Mutant) -> u8 {

@@ -107,7 +107,7 @@ impl World {
             Step::Clone(device) => self.clone_device(at(device))?,
             Step::Backup(device) => {
                 let device = at(device);
-                self.rest_if_copied()?;
+                self.rest_on_disk(device)?;
                 self.tally.count("backups");
                 let device = &mut self.devices[device];
                 device.backup = Some(device.disk.store().copy());
@@ -270,6 +270,16 @@ impl World {
         Ok(())
     }
 
+    /// Before a store is copied, what it has been told is on disk too: that a push was refused, else it is in doubt in the copy.
+    fn rest_on_disk(&mut self, device: usize) -> Checked {
+        self.rest_if_copied()?;
+        let (last, durable) = self.devices[device].disk.commits();
+        match last == durable {
+            true => Ok(()),
+            false => self.restart(device, End::Closed),
+        }
+    }
+
     fn rot_store(&mut self, device: usize) -> Checked {
         self.tally.count("stores found damaged");
         let others: Vec<_> = (0..self.devices.len())
@@ -429,7 +439,7 @@ impl World {
         if self.devices.len() >= MOST_DEVICES {
             return Ok(());
         }
-        self.rest_if_copied()?;
+        self.rest_on_disk(device)?;
         self.tally.count("clones");
         let copy = self.devices[device].disk.store().copy();
         self.add_device(copy)?;
