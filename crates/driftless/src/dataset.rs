@@ -328,8 +328,11 @@ impl Dataset {
     /// Makes several edits that become durable together and are synchronized together, or none of
     /// them if `run` fails or panics.
     ///
-    /// Other calls on the dataset wait meanwhile, so `run` must make none. At the start the state
-    /// is copied, so edits that need not stand together are cheaper alone.
+    /// Other calls on the dataset wait meanwhile, and so does a login, a wipe or the end of the
+    /// client. So `run` must call neither the dataset nor its client, nor wait for a thread that
+    /// does: they would wait for each other for ever. What is needed of other datasets is read
+    /// before. At the start the state is copied, so edits that need not stand together are cheaper
+    /// alone.
     ///
     /// # Errors
     ///
