@@ -152,59 +152,25 @@ impl Replica {
         if is_none || self.is_plain_only() {
             return None;
         }
-        let stored = self.stored.as_ref();
-        let is_headless = stored.is_none_or(|stored| stored.head().is_none());
-        let is_damaged = is_headless && self.row.lineage.is_some();
-        let is_behind = is_damaged || stored.is_some_and(Stored::lacks_pushes);
-        let shown = match stored {
-            _ if is_behind => self.document.state(),
-            Some(stored) => stored.state(),
-            None => self.listed(),
-        };
-        let mut foreign = BTreeMap::new();
-        if is_behind && self.is_plain() {
-            foreign.extend(self.left_of_pushes());
-        }
-        if self.is_plain() && (is_damaged || !is_behind) {
-            let is_counter = |key: &str| matches!(shown.get(key), Some(Value::Counter(_)));
-            let mut others = self.foreign(session, shown);
-            others.retain(|(key, text)| !is_damaged || text.is_none() || !is_counter(key.as_str()));
-            foreign.extend(others);
-        }
+        let shown = self.shown();
+        let foreign = self.foreign_texts(session, shown);
         if foreign.is_empty() && self.row.over.is_empty() {
             return None;
         }
         if !foreign.is_empty() {
             branch!(PlainImported);
         }
-        // What is stored may have lost what was imported before: an id above would claim that it was removed.
-        let local = self.document.state();
-        let is_whole = |id: &OpId| local.seen_from(id.actor) <= shown.seen_from(id.actor);
-        let importer = self.row.importer.filter(is_whole);
-        let importer = importer.unwrap_or_else(|| OpId::new(0, session.actor()));
-        let name = base_name(self.key.name().as_str());
+        let importer = self.importer(session, shown);
         let shown = shown.clone().having_seen(importer);
+        let (name, time) = (base_name(self.key.name().as_str()), now.as_millis());
         let mut document = Document::from_state(name, importer.actor, shown);
         let mut edit = Edit::default();
         for (key, text) in foreign {
-            let time = now.as_millis();
             let made = document.import(key.as_str(), text.as_deref(), scalar_of, time);
             // What no dataset can have as a key stays a record.
             edit.append(made.unwrap_or_default());
         }
-        let time = now.as_millis();
-        let mut retyped = Vec::new();
-        for key in self.replaced(document.state()) {
-            let made = match self.retyped(&key, document.state()) {
-                Some(text) => {
-                    let made = document.import(&key, Some(&text), scalar_of, time);
-                    retyped.push(key);
-                    made
-                }
-                None => document.remove_others(&key, self.unsent_author(), time),
-            };
-            edit.append(made.unwrap_or_default());
-        }
+        let retyped = self.replace_seen(&mut document, &mut edit, time);
         let mut state = document.state().join(self.document.state());
         if !retyped.is_empty() {
             let mut document = Document::from_state(name, importer.actor, state);
@@ -217,6 +183,73 @@ impl Replica {
         let given = state.seen_from(importer.actor);
         self.row.importer = Some(OpId::new(given, importer.actor));
         (!edit.is_empty()).then_some(Imported { state, edit })
+    }
+
+    /// Tells whether head cannot be read in a life that is known.
+    fn is_damaged(&self) -> bool {
+        let stored = self.stored.as_ref();
+        stored.is_none_or(|stored| stored.head().is_none()) && self.row.lineage.is_some()
+    }
+
+    /// Tells whether what is stored lacks what was pushed: then this device knows better what the records showed.
+    fn is_behind(&self) -> bool {
+        self.is_damaged() || self.stored.as_ref().is_some_and(Stored::lacks_pushes)
+    }
+
+    /// Returns the state that the plain records showed when whoever wrote them since saw them.
+    fn shown(&self) -> &State {
+        match &self.stored {
+            _ if self.is_behind() => self.document.state(),
+            Some(stored) => stored.state(),
+            None => self.listed(),
+        }
+    }
+
+    /// Returns what foreign hands wrote, and what is left of pushes that nobody else can tell of.
+    fn foreign_texts(
+        &self,
+        session: &Session,
+        shown: &State,
+    ) -> BTreeMap<RecordKey, Option<String>> {
+        let mut texts = BTreeMap::new();
+        let (is_behind, is_damaged) = (self.is_behind(), self.is_damaged());
+        if is_behind && self.is_plain() {
+            texts.extend(self.left_of_pushes());
+        }
+        if self.is_plain() && (is_damaged || !is_behind) {
+            let is_counter = |key: &str| matches!(shown.get(key), Some(Value::Counter(_)));
+            let mut others = self.foreign(session, shown);
+            others.retain(|(key, text)| !is_damaged || text.is_none() || !is_counter(key.as_str()));
+            texts.extend(others);
+        }
+        texts
+    }
+
+    /// Returns under whose name is imported, and what it has given out.
+    fn importer(&self, session: &mut Session, shown: &State) -> OpId {
+        // What is stored may have lost what was imported before: an id above would claim that it was removed.
+        let local = self.document.state();
+        let is_whole = |id: &OpId| local.seen_from(id.actor) <= shown.seen_from(id.actor);
+        let importer = self.row.importer.filter(is_whole);
+        importer.unwrap_or_else(|| OpId::new(0, session.actor()))
+    }
+
+    /// Removes what edits of an old client here replace; returns the keys where they took the type that stands there, and so
+    /// stand no more as they were made.
+    fn replace_seen(&self, document: &mut Document, edit: &mut Edit, time: i64) -> Vec<String> {
+        let mut retyped = Vec::new();
+        for key in self.replaced(document.state()) {
+            let made = match self.retyped(&key, document.state()) {
+                Some(text) => {
+                    let made = document.import(&key, Some(&text), scalar_of, time);
+                    retyped.push(key);
+                    made
+                }
+                None => document.remove_others(&key, self.unsent_author(), time),
+            };
+            edit.append(made.unwrap_or_default());
+        }
+        retyped
     }
 
     /// Returns what is left of pushes that were damaged or came in part: records of which nobody here knows better.
