@@ -112,6 +112,8 @@ impl World {
         };
         let is_deletion = arrival.request.method() == http::Method::DELETE && is_ours();
         let writes = self.cloud.writes();
+        // What others damaged since the list shows in no answer.
+        let was_sound = fault == Some(Fault::Lambda) && self.is_sound();
         let method = arrival.request.method().clone();
         let (reply, carried) = self.answer(arrival);
         let status = carried
@@ -121,7 +123,7 @@ impl World {
         self.note(format_args!("{device} {method} {status} {bytes}"));
         if self.cloud.writes() > writes {
             // Whoever gets the answer sees what became of what it sent.
-            let is_seen = fault == Some(Fault::Lambda) && !is_held;
+            let is_seen = was_sound && !is_held;
             self.spoilt_by = is_seen.then_some(device);
             if is_deletion {
                 self.life_ended();
@@ -281,6 +283,12 @@ impl World {
             self.ledger.may_double();
         }
         self.stored_life = Some(now);
+    }
+
+    /// Tells whether what is stored is readable and whole, or nothing.
+    fn is_sound(&self) -> bool {
+        let stored = self.cloud.stored(&self.limits(), self.agenda.time());
+        stored.is_ok_and(|stored| stored.is_none_or(|stored| !stored.needs_repair()))
     }
 
     /// Returns the name of the life that stands at the service.

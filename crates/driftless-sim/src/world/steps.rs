@@ -360,11 +360,8 @@ impl World {
 
     fn retire_plain(&mut self, device: usize) -> Checked {
         self.tally.count("times plain records were given up");
-        // Before a state was listed only the wish for plain records is taken back.
-        if self.devices[device].disk.life().is_some() {
-            self.is_retired = true;
-            self.ledger.lose_foreign();
-        }
+        self.is_retired = true;
+        self.ledger.lose_foreign();
         let retired = self.devices[device].dataset.retire_plain_records();
         self.edit(device, |_| retired.map(drop)).map(drop)
     }
