@@ -26,7 +26,9 @@ pub enum Policy {
     Min,
     /// Lists and sets are united; a put adds what is not there yet, and takes nothing away.
     ///
-    /// A list has each value of the others once, behind its own. Values of other types are read only where there is no list
+    /// A list shows each value once, where it stands first, and those of other lists behind its own: lists that were put
+    /// concurrently at one key have become one list, in which a value may stand twice. Positions, of
+    /// [`insert`](crate::Dataset::insert) and in paths, count them all. Values of other types are read only where there is no list
     /// or set, and a put of one takes the place of what stands there.
     Union,
 }
@@ -42,7 +44,11 @@ impl Policy {
             Self::Max => best(&values, |scalars| scalars.into_iter().max()),
             Self::Min => best(&values, |scalars| scalars.into_iter().min()),
             Self::Union => {
-                let collections = values.iter().filter(|value| is_collection(value)).cloned();
+                let collections = values.iter().filter(|value| is_collection(value));
+                let collections = collections.map(|value| match value {
+                    Value::List(_) => united(&Value::List(Vec::new()), value.clone()),
+                    value => value.clone(),
+                });
                 collections.reduce(|first, next| united(&first, next))
             }
         };
@@ -200,6 +206,7 @@ mod tests {
     fn lists_and_sets_are_united() {
         let lists = [Value::list([1, 2]), Value::list([2, 3]), 9.into()];
         check(Policy::Union, lists, Value::list([1, 2, 3]));
+        check(Policy::Union, [Value::list([2, 1, 2])], Value::list([2, 1]));
         let both = [7.into(), Value::set(["a"]), Value::list(["b"])];
         check(Policy::Union, both, Value::set(["a", "b"]));
         check(Policy::Union, [7.into(), 8.into()], 7);

@@ -93,3 +93,26 @@ async fn lists_and_sets_are_united_and_puts_take_nothing_away() {
             .all(|member| members.contains(&(*member).into()))
     );
 }
+
+#[tokio::test]
+async fn value_of_two_lists_that_were_put_apart_is_read_once() {
+    let two = two();
+    two.a.put("seen.list", Value::list(["a", "b"])).unwrap();
+    two.b.put("seen.list", Value::list(["b", "c"])).unwrap();
+    two.meet().await;
+    let read = two.a.get("seen.list");
+    let Some(Value::List(values)) = &read else {
+        panic!("{read:?}")
+    };
+    let mut sorted: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+    sorted.sort();
+    let expected = ["a", "b", "c"].map(|value| format!("{:?}", Value::from(value)));
+    assert_eq!(sorted, expected);
+    assert_eq!(two.b.get("seen.list"), read);
+    two.b.put("seen.list", Value::list(["d"])).unwrap();
+    two.meet().await;
+    let Some(Value::List(values)) = two.a.get("seen.list") else {
+        panic!()
+    };
+    assert_eq!(values.len(), 4);
+}
