@@ -218,6 +218,9 @@ impl Dataset {
 
     /// Adds to the counter at a path; concurrent increments add up.
     ///
+    /// Where nothing stands or a plain number, string or other scalar, a counter takes its place that
+    /// begins at 0: a number that was put is no counter. A text, list, map or set is refused.
+    ///
     /// # Errors
     ///
     /// [`PutError`]; unless it says otherwise, nothing changed.
@@ -228,7 +231,8 @@ impl Dataset {
     /// Removes `delete` characters of the text at a path from character `at` on, and inserts others
     /// there.
     ///
-    /// Positions count Unicode code points.
+    /// Positions count Unicode code points. Where nothing stands or a plain scalar, also a string,
+    /// an empty text takes its place.
     ///
     /// # Errors
     ///

@@ -26,7 +26,9 @@ pub enum OpenError {
     Store(#[from] driftless_store::OpenError),
     /// The store belongs to another identity pool, and nothing in it was touched: give each pool a
     /// store of its own.
-    #[error("the store belongs to the identity pool {found}")]
+    #[error(
+        "the store belongs to the identity pool {found}; nothing in it was touched; give each pool a store of its own"
+    )]
     OtherPool {
         /// The pool that the store belongs to.
         found: String,
@@ -34,13 +36,15 @@ pub enum OpenError {
     /// The disk lost edits that were acknowledged: its files were damaged or changed. What is left
     /// is whole; [`accept_loss`](crate::ClientBuilder::accept_loss) goes on with it, and a
     /// synchronization brings back what the service knows.
-    #[error("the store lost acknowledged edits: {what}")]
+    #[error(
+        "the store lost acknowledged edits: {what}; what is left is whole; accept the loss to go on with it"
+    )]
     Lost {
         /// Which, and where the damaged journal is kept.
         what: String,
     },
     /// The store is open and cannot be read. Trying again may help, unless it is damaged.
-    #[error("the store cannot be read")]
+    #[error("the store cannot be read; nothing was changed; try again, or have it checked")]
     Read(#[from] RecoverError),
     /// The store is open and takes no writes.
     #[error("the store cannot be written")]
@@ -157,7 +161,9 @@ pub enum PutError {
     Closed,
     /// The client shows the data of another identity by now, and this is a handle from before:
     /// [`Client::dataset`](crate::Client::dataset) gives the dataset of the one that it is now.
-    #[error("the dataset belongs to another identity")]
+    #[error(
+        "the dataset belongs to another identity; its edits are kept; open the dataset of who it is now"
+    )]
     OtherIdentity,
 }
 
@@ -235,11 +241,15 @@ pub enum SyncError {
     #[error("there is no tokio runtime")]
     NoRuntime,
     /// The client was built without a transport.
-    #[error("the client has no transport")]
+    #[error(
+        "the client has no transport; edits are kept and wait; give it the address of the service"
+    )]
     NoTransport,
     /// The client was built without an identity: data can be edited, but belong to nobody at the
     /// service yet.
-    #[error("the client has no identity")]
+    #[error(
+        "the client has no identity; edits are kept and wait; give it one, or an identity pool"
+    )]
     NoIdentity,
     /// Who this device is cannot be asked now, or the login is refused.
     #[error("the identity is not known; edits are kept and wait; {}", remedy::of_credentials(.0))]
@@ -253,7 +263,9 @@ pub enum SyncError {
     IdentityRow(#[source] Arc<dyn Error + Send + Sync>),
     /// The client shows the data of another identity by now, perhaps since this session began, and this is a handle from
     /// before. Its edits stay unsynced until that identity is back.
-    #[error("the dataset belongs to another identity")]
+    #[error(
+        "the dataset belongs to another identity; its edits are kept; open the dataset of who it is now"
+    )]
     OtherIdentity,
     /// A request failed for good; [`ExchangeError::retry`] tells whether to try later.
     #[error("a request to the service failed; edits are kept and wait; {}", remedy::of_request(.0))]
@@ -274,7 +286,7 @@ pub enum SyncError {
     #[error("the dataset is closed")]
     Closed,
     /// A panic ended the session; the dataset takes no more edits until the client is opened again.
-    #[error("the session panicked")]
+    #[error("the session panicked; edits before are kept; close the client and open it again")]
     Panicked,
     /// The service answered another question than was asked.
     #[error("the answer belongs to another operation")]
@@ -325,15 +337,19 @@ impl From<SessionError> for SyncError {
 pub enum DeviceError {
     /// The device has no registration: call [`Client::register_device`](crate::Client::register_device) first. Nothing was
     /// kept.
-    #[error("the device is not registered for pushes")]
+    #[error("the device is not registered for pushes; nothing was kept; register it first")]
     NotRegistered,
     /// The service has forgotten the device, as it may once the device's token is stale. The device has forgotten its id
     /// too; what it wants to be told of is kept. Call [`Client::register_device`](crate::Client::register_device) again.
-    #[error("the service does not know the device any more")]
+    #[error(
+        "the service does not know the device any more; its wishes are kept; register it again"
+    )]
     Unknown,
     /// The identity pool is not set up for pushes, or not for this platform, which is the operator's to change
     /// (SetIdentityPoolConfiguration). What was wished for is kept.
-    #[error("the identity pool is not set up for pushes to the device")]
+    #[error(
+        "the identity pool is not set up for pushes to the device; its wishes are kept; have the operator set it up"
+    )]
     NotConfigured(#[source] Arc<ExchangeError>),
     /// A later version of this library wrote the registration; it was not touched. Use that version.
     #[error("the registration of the device has version {0}, which is not known")]
