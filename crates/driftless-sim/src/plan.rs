@@ -234,10 +234,18 @@ impl Setting {
         });
         let skews = skews.collect();
         let is_calm = draw.chance(0.1);
+        // Some decisions only a storm of one fault leads to.
+        let storm = draw
+            .chance(0.04)
+            .then(|| Fault::ALL[draw.below(Fault::ALL.len())]);
         let mut faults = BTreeMap::new();
         for fault in Fault::ALL {
-            let is_on = draw.chance(0.4) && !is_calm;
-            let rate = draw.magnitude(0.005, 0.25);
+            let is_storm = storm == Some(fault);
+            let is_on = (draw.chance(0.4) && !is_calm) || is_storm;
+            let rate = match is_storm {
+                true => draw.magnitude(0.4, 0.8),
+                false => draw.magnitude(0.005, 0.25),
+            };
             // A push that is in doubt explains whatever stands under an equal counter, so that copies hide.
             let is_fit = story != Story::Copies || !fault.leaves_doubt();
             if is_on && is_fit {
