@@ -412,8 +412,10 @@ impl StepKinds {
         maybe(Kind::Overwrite, 0.1, 0.5, !copies);
         maybe(Kind::Delete, 0.6, 1.0, ends || copies);
         maybe(Kind::ConsoleDelete, 0.4, 0.5, ends);
-        maybe(Kind::TakeBack, 0.3, 0.3, ends);
-        maybe(Kind::Empty, 0.2, 0.2, ends);
+        // Among plain records alone nothing tells of that, unless the counts do.
+        let is_told = ends && setting.filled == 0;
+        maybe(Kind::TakeBack, 0.3, 0.3, is_told);
+        maybe(Kind::Empty, 0.2, 0.2, is_told);
         maybe(Kind::MergeChild, 0.1, 0.3, true);
         // What a guest has are edits of the world's own.
         maybe(Kind::MergeGuest, 0.15, 0.5, setting.marks);
