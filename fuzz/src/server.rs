@@ -227,8 +227,10 @@ fn sign_request(request: &mut http::Request<Bytes>, encoding: PercentEncodingMod
 fn set_headers(headers: &mut HeaderMap, date: &'static str) {
     headers.remove("authorization");
     headers.remove("x-amz-content-sha256");
-    // Which of two tokens is meant nobody knows, so that they are refused, signed or not.
-    if headers.get_all("x-amz-security-token").iter().count() > 1 {
+    // What is no token, or two of them, is refused, signed or not.
+    let mut tokens = headers.get_all("x-amz-security-token").iter();
+    let is_token = |value: &HeaderValue| value.to_str().is_ok();
+    if tokens.by_ref().take(1).any(|value| !is_token(value)) || tokens.next().is_some() {
         headers.remove("x-amz-security-token");
     }
     headers.insert("host", HeaderValue::from_static("localhost"));
