@@ -1,6 +1,7 @@
 //! What can be asked for: commands, flags, and the variables that stand for flags.
 
 pub(crate) mod migrate;
+pub(crate) mod state;
 pub(crate) mod upkeep;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless::{DatasetName, Path, Step};
 
 use crate::args::migrate::MigrateArgs;
+use crate::args::state::PlainArgs;
 use crate::args::upkeep::{
     CompletionsArgs, DoctorArgs, ImportStoreArgs, ManArgs, SizeArgs, WatchArgs,
 };
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take over what an old Cognito Sync client had not sent, from the file that it left
     ImportStore(ImportStoreArgs),
+    /// Keep a dataset as plain records too, for old clients of Cognito Sync, or give that up
+    Plain(PlainArgs),
     /// Print changes as they come, those of other devices too
     Watch(WatchArgs),
     /// Tell what is wrong with the store, and with what the service holds, and repair it if asked to

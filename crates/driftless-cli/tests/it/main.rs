@@ -9,6 +9,7 @@ mod exits;
 mod harness;
 mod migrations;
 mod old_stores;
+mod plain;
 mod pools;
 mod samples;
 mod syncs;
