@@ -10,6 +10,7 @@ pub(crate) mod plain;
 pub(crate) mod read;
 pub(crate) mod serve;
 pub(crate) mod shell;
+pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod upkeep;

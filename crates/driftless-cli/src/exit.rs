@@ -7,8 +7,8 @@ use std::io;
 use driftless::store::{CommitError, OpenError as StoreError, RecoverError};
 use driftless::transport::{CredentialsError, EndpointError, ExchangeError};
 use driftless::{
-    CloseError, DatasetError, LocalStoreError, OpenError, PutError, RefusedEdit, SessionError,
-    SyncError,
+    CatalogError, CloseError, DatasetError, DeviceError, LocalStoreError, OpenError, PutError,
+    RefusedEdit, SessionError, SyncError,
 };
 use driftless_cli::graph::GraphError;
 use driftless_cli::migration::{JournalError, MigrateError, ServiceError};
@@ -57,6 +57,7 @@ exits! {
     Input = 13, "input", "an input file has not the expected form";
     Disagree = 14, "disagree", "the demonstration failed: devices show different data";
     Incomplete = 15, "incomplete", "some of it was not copied or taken; the report tells what and why";
+    NoPush = 16, "no-push", "the device is not registered for pushes, or the pool is not set up for them";
 }
 
 /// Returns the table as it stands in the help.
@@ -113,10 +114,12 @@ macro_rules! failures {
 }
 
 failures! {
+    CatalogError => of_catalog;
     CloseError => |_| Exit::Io;
     CommitError => of_commit;
     DataError => of_data;
     DatasetError => of_dataset;
+    DeviceError => of_device;
     EndpointError => |_| Exit::Usage;
     GraphError => |_| Exit::Input;
     JournalError => of_journal;
@@ -155,6 +158,28 @@ fn of_dataset(error: &DatasetError) -> Exit {
         DatasetError::Store(error) => of_recover(error),
         DatasetError::Rows(_) => Exit::Damaged,
         DatasetError::SetAside(error) => of_commit(error),
+        _ => Exit::Internal,
+    }
+}
+
+fn of_catalog(error: &CatalogError) -> Exit {
+    match error {
+        CatalogError::Sync(error) => of_sync(error),
+        CatalogError::Read(error) => of_dataset(error),
+        CatalogError::Write(error) => of_commit(error),
+        _ => Exit::Internal,
+    }
+}
+
+fn of_device(error: &DeviceError) -> Exit {
+    match error {
+        DeviceError::NotRegistered | DeviceError::Unknown | DeviceError::NotConfigured(_) => {
+            Exit::NoPush
+        }
+        DeviceError::Version(_) => Exit::Damaged,
+        DeviceError::Read(error) => of_recover(error),
+        DeviceError::Write(error) => of_commit(error),
+        DeviceError::Sync(error) => of_sync(error),
         _ => Exit::Internal,
     }
 }

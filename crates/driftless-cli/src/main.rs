@@ -33,8 +33,8 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     use commands::{
-        demo, doctor, edit, import_store, login_token, migrate, plain, read, serve, shell, sync,
-        transfer, upkeep, watch,
+        demo, doctor, edit, import_store, login_token, migrate, plain, read, serve, shell, status,
+        sync, transfer, upkeep, watch,
     };
     let settings = &cli.settings;
     match cli.command {
@@ -52,6 +52,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Export(args) => transfer::export(settings, args, output),
         Command::Import(args) => transfer::import(settings, args, output),
         Command::ImportStore(args) => import_store::import_store(settings, args, output),
+        Command::Status(args) => status::status(settings, args, output),
         Command::Sync(args) => sync::sync(settings, args, output),
         Command::Plain(args) => plain::plain(settings, args, output),
         Command::Watch(args) => watch::watch(settings, args, output),

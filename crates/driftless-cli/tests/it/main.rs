@@ -12,6 +12,7 @@ mod old_stores;
 mod plain;
 mod pools;
 mod samples;
+mod statuses;
 mod syncs;
 mod traces;
 mod transfer;
