@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless::{DatasetName, Path, Step};
 
 use crate::args::migrate::MigrateArgs;
-use crate::args::state::{PlainArgs, StatusArgs};
+use crate::args::state::{PlainArgs, StatusArgs, WipeArgs};
 use crate::args::upkeep::{
     CompletionsArgs, DoctorArgs, ImportStoreArgs, ManArgs, SizeArgs, WatchArgs,
 };
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take over what an old Cognito Sync client had not sent, from the file that it left
     ImportStore(ImportStoreArgs),
+    /// Remove data from this device, not from the service
+    Wipe(WipeArgs),
     /// Tell how datasets stand: what waits for a sync, when the last one was, how they are kept
     Status(StatusArgs),
     /// Keep a dataset as plain records too, for old clients of Cognito Sync, or give that up

@@ -15,3 +15,4 @@ pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod upkeep;
 pub(crate) mod watch;
+pub(crate) mod wipe;

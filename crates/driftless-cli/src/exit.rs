@@ -8,7 +8,7 @@ use driftless::store::{CommitError, OpenError as StoreError, RecoverError};
 use driftless::transport::{CredentialsError, EndpointError, ExchangeError};
 use driftless::{
     CatalogError, CloseError, DatasetError, DeviceError, LocalStoreError, OpenError, PutError,
-    RefusedEdit, SessionError, SyncError,
+    RefusedEdit, SessionError, SyncError, WipeError,
 };
 use driftless_cli::graph::GraphError;
 use driftless_cli::migration::{JournalError, MigrateError, ServiceError};
@@ -58,6 +58,7 @@ exits! {
     Disagree = 14, "disagree", "the demonstration failed: devices show different data";
     Incomplete = 15, "incomplete", "some of it was not copied or taken; the report tells what and why";
     NoPush = 16, "no-push", "the device is not registered for pushes, or the pool is not set up for them";
+    Unsynced = 17, "unsynced", "edits would be lost that the service does not have; nothing was removed";
 }
 
 /// Returns the table as it stands in the help.
@@ -132,6 +133,7 @@ failures! {
     ServiceError => of_service;
     SyncError => of_sync;
     TraceError => of_trace;
+    WipeError => of_wipe;
     io::Error => |_| Exit::Io;
     serde_json::Error => |_| Exit::Internal;
 }
@@ -180,6 +182,15 @@ fn of_device(error: &DeviceError) -> Exit {
         DeviceError::Read(error) => of_recover(error),
         DeviceError::Write(error) => of_commit(error),
         DeviceError::Sync(error) => of_sync(error),
+        _ => Exit::Internal,
+    }
+}
+
+fn of_wipe(error: &WipeError) -> Exit {
+    match error {
+        WipeError::Unsynced { .. } => Exit::Unsynced,
+        WipeError::Read(error) => of_recover(error),
+        WipeError::Write(error) => of_commit(error),
         _ => Exit::Internal,
     }
 }

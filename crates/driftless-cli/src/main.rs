@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     use commands::{
         demo, doctor, edit, import_store, login_token, migrate, plain, read, serve, shell, status,
-        sync, transfer, upkeep, watch,
+        sync, transfer, upkeep, watch, wipe,
     };
     let settings = &cli.settings;
     match cli.command {
@@ -53,6 +53,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Import(args) => transfer::import(settings, args, output),
         Command::ImportStore(args) => import_store::import_store(settings, args, output),
         Command::Status(args) => status::status(settings, args, output),
+        Command::Wipe(args) => wipe::wipe(settings, args, output),
         Command::Sync(args) => sync::sync(settings, args, output),
         Command::Plain(args) => plain::plain(settings, args, output),
         Command::Watch(args) => watch::watch(settings, args, output),

@@ -18,3 +18,4 @@ mod traces;
 mod transfer;
 mod upkeep;
 mod watches;
+mod wipes;
