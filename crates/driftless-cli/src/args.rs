@@ -1,6 +1,8 @@
 //! What can be asked for: commands, flags, and the variables that stand for flags.
 
 pub(crate) mod migrate;
+pub(crate) mod push;
+pub(crate) mod secret;
 pub(crate) mod state;
 pub(crate) mod upkeep;
 
@@ -11,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless::{DatasetName, Path, Step};
 
 use crate::args::migrate::MigrateArgs;
+use crate::args::push::PushArgs;
 use crate::args::state::{PlainArgs, StatusArgs, WipeArgs};
 use crate::args::upkeep::{
     CompletionsArgs, DoctorArgs, ImportStoreArgs, ManArgs, SizeArgs, WatchArgs,
@@ -67,6 +70,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take over what an old Cognito Sync client had not sent, from the file that it left
     ImportStore(ImportStoreArgs),
+    /// Be told by a push service of changes that others make, and read what it brings
+    Push(PushArgs),
     /// Remove data from this device, not from the service
     Wipe(WipeArgs),
     /// Tell how datasets stand: what waits for a sync, when the last one was, how they are kept

@@ -7,6 +7,7 @@ pub(crate) mod import_store;
 pub(crate) mod login_token;
 pub(crate) mod migrate;
 pub(crate) mod plain;
+pub(crate) mod push;
 pub(crate) mod read;
 pub(crate) mod serve;
 pub(crate) mod shell;

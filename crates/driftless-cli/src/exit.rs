@@ -7,8 +7,8 @@ use std::io;
 use driftless::store::{CommitError, OpenError as StoreError, RecoverError};
 use driftless::transport::{CredentialsError, EndpointError, ExchangeError};
 use driftless::{
-    CatalogError, CloseError, DatasetError, DeviceError, LocalStoreError, OpenError, PutError,
-    RefusedEdit, SessionError, SyncError, WipeError,
+    CatalogError, CloseError, DatasetError, DeviceError, LocalStoreError, OpenError, PushError,
+    PutError, RefusedEdit, SessionError, SyncError, WipeError,
 };
 use driftless_cli::graph::GraphError;
 use driftless_cli::migration::{JournalError, MigrateError, ServiceError};
@@ -44,7 +44,7 @@ macro_rules! exits {
 exits! {
     Internal = 1, "internal", "something unforeseen; please report it";
     Usage = 2, "usage", "a flag, setting or argument is missing or wrong";
-    NotFound = 3, "not-found", "nothing stands at the key";
+    NotFound = 3, "not-found", "nothing stands at the key, or a push tells of a dataset that is not here";
     Refused = 4, "refused", "the edit was refused and changed nothing: key, kind or place";
     InUse = 5, "in-use", "another process has the store open";
     Damaged = 6, "damaged", "the store or a dataset is damaged, or of a later version";
@@ -128,6 +128,7 @@ failures! {
     MigrateError => of_migrate;
     OpenError => of_open;
     PortableError => |_| Exit::Input;
+    PushError => of_push;
     PutError => of_put;
     ServeError => |_| Exit::Io;
     ServiceError => of_service;
@@ -191,6 +192,17 @@ fn of_wipe(error: &WipeError) -> Exit {
         WipeError::Unsynced { .. } => Exit::Unsynced,
         WipeError::Read(error) => of_recover(error),
         WipeError::Write(error) => of_commit(error),
+        _ => Exit::Internal,
+    }
+}
+
+fn of_push(error: &PushError) -> Exit {
+    match error {
+        PushError::Foreign => Exit::Input,
+        PushError::OtherIdentity => Exit::Usage,
+        PushError::UnknownDataset(_) => Exit::NotFound,
+        PushError::Dataset(error) => of_dataset(error),
+        PushError::Sync(error) => of_sync(error),
         _ => Exit::Internal,
     }
 }

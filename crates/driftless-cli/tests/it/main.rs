@@ -11,6 +11,7 @@ mod migrations;
 mod old_stores;
 mod plain;
 mod pools;
+mod pushes;
 mod samples;
 mod statuses;
 mod syncs;
