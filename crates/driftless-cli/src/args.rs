@@ -70,6 +70,10 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take over what an old Cognito Sync client had not sent, from the file that it left
     ImportStore(ImportStoreArgs),
+    /// Ask the identity pool whose data to show, as each sync does: after a login
+    Identify,
+    /// Forget who the device is, so that the next person sees nothing of this one; the data stay in the store
+    SignOut,
     /// Be told by a push service of changes that others make, and read what it brings
     Push(PushArgs),
     /// Remove data from this device, not from the service

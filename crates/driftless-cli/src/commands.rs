@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod edit;
+pub(crate) mod identity;
 pub(crate) mod import_store;
 pub(crate) mod login_token;
 pub(crate) mod migrate;

@@ -147,7 +147,8 @@ fn of_open(error: &OpenError) -> Exit {
         OpenError::Store(StoreError::InUse) => Exit::InUse,
         OpenError::Store(StoreError::NotAStore) => Exit::Usage,
         OpenError::Store(StoreError::Version { .. } | StoreError::Damaged(_))
-        | OpenError::Lost { .. } => Exit::Damaged,
+        | OpenError::Lost { .. }
+        | OpenError::Identity(_) => Exit::Damaged,
         OpenError::Store(_) => Exit::Io,
         _ => Exit::Internal,
     }
@@ -159,8 +160,8 @@ fn of_dataset(error: &DatasetError) -> Exit {
         | DatasetError::LongName { .. }
         | DatasetError::OtherIdentity { .. } => Exit::Usage,
         DatasetError::Store(error) => of_recover(error),
-        DatasetError::Rows(_) => Exit::Damaged,
-        DatasetError::SetAside(error) => of_commit(error),
+        DatasetError::Rows(_) | DatasetError::Identity(_) => Exit::Damaged,
+        DatasetError::SetAside(error) | DatasetError::Write(error) => of_commit(error),
         _ => Exit::Internal,
     }
 }
@@ -236,11 +237,21 @@ fn of_commit(error: &CommitError) -> Exit {
 fn of_sync(error: &SyncError) -> Exit {
     match error {
         SyncError::NoIdentity | SyncError::NoTransport => Exit::Usage,
+        SyncError::OtherIdentity => Exit::Usage,
+        SyncError::Identity(error) => of_credentials(error),
+        SyncError::IdentityRow(_) => Exit::Damaged,
         SyncError::Request(error) => of_exchange(error),
         SyncError::Session(error) => of_session(error),
         SyncError::Store(error) => of_commit(error),
         SyncError::WrongAnswer => Exit::Service,
         _ => Exit::Internal,
+    }
+}
+
+fn of_credentials(error: &CredentialsError) -> Exit {
+    match error {
+        CredentialsError::Unavailable(_) => Exit::Network,
+        _ => Exit::Credentials,
     }
 }
 
@@ -258,8 +269,7 @@ fn of_exchange(error: &ExchangeError) -> Exit {
         ExchangeError::Connect(_)
         | ExchangeError::TimedOut { .. }
         | ExchangeError::Interrupted(_) => Exit::Network,
-        ExchangeError::Credentials(CredentialsError::Unavailable(_)) => Exit::Network,
-        ExchangeError::Credentials(_) => Exit::Credentials,
+        ExchangeError::Credentials(error) => of_credentials(error),
         ExchangeError::Endpoint(_) => Exit::Usage,
         ExchangeError::Api(error) => match &error.code {
             ErrorCode::NotAuthorized

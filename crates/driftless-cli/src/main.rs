@@ -33,8 +33,8 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     use commands::{
-        demo, doctor, edit, import_store, login_token, migrate, plain, push, read, serve, shell,
-        status, sync, transfer, upkeep, watch, wipe,
+        demo, doctor, edit, identity, import_store, login_token, migrate, plain, push, read, serve,
+        shell, status, sync, transfer, upkeep, watch, wipe,
     };
     let settings = &cli.settings;
     match cli.command {
@@ -55,6 +55,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Status(args) => status::status(settings, args, output),
         Command::Wipe(args) => wipe::wipe(settings, args, output),
         Command::Push(args) => push::push(settings, args, output),
+        Command::Identify => identity::identify(settings, output),
+        Command::SignOut => identity::sign_out(settings, output),
         Command::Sync(args) => sync::sync(settings, args, output),
         Command::Plain(args) => plain::plain(settings, args, output),
         Command::Watch(args) => watch::watch(settings, args, output),

@@ -22,12 +22,15 @@ const MAX_PAYLOAD: u64 = 16 * 1024;
 pub(crate) fn push(settings: &Settings, args: PushArgs, output: &Output) -> Result<(), Failure> {
     settings.check_for_sync()?;
     let runtime = runtime()?;
-    settings.with_client(|client| match &args.command {
-        PushCommand::Register(args) => register(client, args, &runtime, output),
-        PushCommand::Unregister => unregister(client, &runtime, output),
-        PushCommand::Subscribe(args) => subscribe(client, args, &runtime, output),
-        PushCommand::Unsubscribe(args) => unsubscribe(client, args, &runtime, output),
-        PushCommand::Handle(args) => handle(client, args, &runtime, output),
+    settings.with_client(|client| {
+        settings.logins.identify(client, &runtime)?;
+        match &args.command {
+            PushCommand::Register(args) => register(client, args, &runtime, output),
+            PushCommand::Unregister => unregister(client, &runtime, output),
+            PushCommand::Subscribe(args) => subscribe(client, args, &runtime, output),
+            PushCommand::Unsubscribe(args) => unsubscribe(client, args, &runtime, output),
+            PushCommand::Handle(args) => handle(client, args, &runtime, output),
+        }
     })
 }
 
@@ -49,11 +52,7 @@ fn register(
 }
 
 fn unregister(client: &Client, runtime: &Runtime, output: &Output) -> Result<(), Failure> {
-    // A guest or login is known once it was asked for.
-    let before = match client.identity() {
-        Some(_) => client.device_id()?,
-        None => None,
-    };
+    let before = client.device_id()?;
     runtime.block_on(client.unregister_device())?;
     output.answer(
         || json!({ "was_registered": before.is_some(), "device": before }),

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use driftless::{Client, Dataset, DatasetName, DeviceId, IdentityId, Subscription};
 use driftless_wire::{Dataset as RemoteDataset, Timestamp};
 use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
 
 use crate::args::state::StatusArgs;
 use crate::commands::sync::runtime;
@@ -49,10 +50,15 @@ pub(crate) fn status(
     if args.remote {
         settings.check_for_sync()?;
     }
+    let runtime = runtime()?;
     settings.with_client(|client| {
+        if args.remote {
+            settings.logins.identify(client, &runtime)?;
+        }
+        let remote = args.remote.then_some(&runtime);
         let status = match &args.dataset {
-            Some(name) if !args.all => of_one(client, name, args.remote, output)?,
-            _ => of_all(client, args.remote, output)?,
+            Some(name) if !args.all => of_one(client, name, remote, output)?,
+            _ => of_all(client, remote, output)?,
         };
         output.answer(|| object(&status), || text(&status))
     })
@@ -61,18 +67,18 @@ pub(crate) fn status(
 fn of_one(
     client: &Client,
     name: &DatasetName,
-    remote: bool,
+    remote: Option<&Runtime>,
     output: &Output,
 ) -> Result<Status, Failure> {
     let dataset = client.dataset(name.as_str())?;
     let (there, asked) = match remote {
-        true => {
+        Some(runtime) => {
             let spinner = progress::spinner(output, "asking the service".to_owned());
-            let described = runtime()?.block_on(dataset.describe());
+            let described = runtime.block_on(dataset.describe());
             spinner.finish_and_clear();
             (described?, Some(now()))
         }
-        false => {
+        None => {
             let mut catalog = client.catalog()?;
             let entry = catalog.datasets.remove(name);
             (entry.and_then(|entry| entry.there), catalog.refreshed)
@@ -83,15 +89,15 @@ fn of_one(
     with_subscriptions(client, asked, vec![(name, here, there)])
 }
 
-fn of_all(client: &Client, remote: bool, output: &Output) -> Result<Status, Failure> {
+fn of_all(client: &Client, remote: Option<&Runtime>, output: &Output) -> Result<Status, Failure> {
     let catalog = match remote {
-        true => {
+        Some(runtime) => {
             let spinner = progress::spinner(output, "asking the service".to_owned());
-            let refreshed = runtime()?.block_on(client.refresh());
+            let refreshed = runtime.block_on(client.refresh());
             spinner.finish_and_clear();
             refreshed?
         }
-        false => client.catalog()?,
+        None => client.catalog()?,
     };
     let found = catalog.datasets.into_iter().map(|(name, entry)| {
         let here = match entry.is_here {

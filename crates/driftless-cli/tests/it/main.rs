@@ -7,6 +7,7 @@ mod doctors;
 mod edits;
 mod exits;
 mod harness;
+mod logins;
 mod migrations;
 mod old_stores;
 mod plain;
