@@ -320,3 +320,27 @@ pub(crate) enum Wait {
     /// The operating system has it
     Buffered,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_stands_in_the_documentation() {
+        let documented = include_str!("../../../docs/cli.md");
+        let check = |command: &str| {
+            let is_there = [" ", "`"]
+                .iter()
+                .any(|end| documented.contains(&format!("`{command}{end}")));
+            assert!(is_there, "docs/cli.md has no `{command}`");
+        };
+        for command in Cli::command().get_subcommands() {
+            check(command.get_name());
+            for inner in command.get_subcommands() {
+                check(&format!("{} {}", command.get_name(), inner.get_name()));
+            }
+        }
+    }
+}

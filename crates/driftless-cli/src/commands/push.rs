@@ -23,7 +23,7 @@ pub(crate) fn push(settings: &Settings, args: PushArgs, output: &Output) -> Resu
     settings.check_for_sync()?;
     let runtime = runtime()?;
     settings.with_client(|client| {
-        settings.logins.identify(client, &runtime)?;
+        identify(settings, client, &runtime)?;
         match &args.command {
             PushCommand::Register(args) => register(client, args, &runtime, output),
             PushCommand::Unregister => unregister(client, &runtime, output),
@@ -32,6 +32,14 @@ pub(crate) fn push(settings: &Settings, args: PushArgs, output: &Output) -> Resu
             PushCommand::Handle(args) => handle(client, args, &runtime, output),
         }
     })
+}
+
+/// Asks whose device it is. Where nobody answers and somebody is known, it is that one's, so that a wish is written down.
+fn identify(settings: &Settings, client: &Client, runtime: &Runtime) -> Result<(), Failure> {
+    match settings.logins.identify(client, runtime) {
+        Err(failure) if failure.exit == Exit::Network && client.identity().is_some() => Ok(()),
+        asked => asked,
+    }
 }
 
 fn register(

@@ -234,3 +234,33 @@ fn payload_comes_from_the_standard_input_too() {
     assert_eq!(read(b"\xff"), Some(13));
     assert_eq!(read(&[b' '; 100_000]), Some(13));
 }
+
+#[test]
+fn guest_that_leaves_offline_is_forgotten_at_once() {
+    let world = World::new();
+    world.set_up();
+    let device = world.device();
+    let guest = |args: &[&str]| {
+        let mut command = device.undecided(args);
+        command
+            .env_remove("DRIFTLESS_IDENTITY")
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY")
+            .env("DRIFTLESS_PUSH_TOKEN", TOKEN)
+            .env("DRIFTLESS_GUEST", "true");
+        command
+    };
+    object_of(&mut guest(&["put", "k", "v", "-d", "notes"]));
+    object_of(&mut guest(&["sync", "-d", "notes"]));
+    let id = object_of(&mut guest(REGISTER))["device"].clone();
+    object_of(&mut guest(&["push", "subscribe", "-d", "notes"]));
+    let status = || object_of(&mut guest(&["status", "-d", "notes"]));
+    assert_eq!(status()["device"], id);
+    drop(world.service);
+    assert_eq!(failure_of(&mut guest(&["push", "unregister"])).0, 8);
+    let status = status();
+    assert_eq!(
+        (&status["device"], &status["datasets"][0]["subscription"]),
+        (&json!(null), &json!(null))
+    );
+}
