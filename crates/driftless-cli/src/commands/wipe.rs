@@ -71,7 +71,8 @@ impl Going {
 
     fn text(&self, scope: WipeScope) -> String {
         let mut text =
-            "these would be removed from this device, and stay at the service:\n".to_owned();
+            "these would be removed from this device; what the service has stays there:\n"
+                .to_owned();
         for (name, unsynced) in &self.datasets {
             let note = if *unsynced {
                 ": has edits that only stand here"
