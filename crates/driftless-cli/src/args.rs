@@ -1,6 +1,9 @@
 //! What can be asked for: commands, flags, and the variables that stand for flags.
 
 pub(crate) mod migrate;
+pub(crate) mod push;
+pub(crate) mod secret;
+pub(crate) mod state;
 pub(crate) mod upkeep;
 
 use std::net::SocketAddr;
@@ -10,6 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless::{DatasetName, Path, Step};
 
 use crate::args::migrate::MigrateArgs;
+use crate::args::push::PushArgs;
+use crate::args::state::{PlainArgs, StatusArgs, WipeArgs};
 use crate::args::upkeep::{
     CompletionsArgs, DoctorArgs, ImportStoreArgs, ManArgs, SizeArgs, WatchArgs,
 };
@@ -65,6 +70,18 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take over what an old Cognito Sync client had not sent, from the file that it left
     ImportStore(ImportStoreArgs),
+    /// Ask the identity pool whose data to show, as each sync does: after a login
+    Identify,
+    /// Forget who the device is, so that the next person sees nothing of this one; the data stay in the store
+    SignOut,
+    /// Be told by a push service of changes that others make, and read what it brings
+    Push(PushArgs),
+    /// Remove data from this device, not from the service
+    Wipe(WipeArgs),
+    /// Tell how datasets stand: what waits for a sync, when the last one was, how they are kept
+    Status(StatusArgs),
+    /// Keep a dataset as plain records too, for old clients of Cognito Sync, or give that up
+    Plain(PlainArgs),
     /// Print changes as they come, those of other devices too
     Watch(WatchArgs),
     /// Tell what is wrong with the store, and with what the service holds, and repair it if asked to
@@ -302,4 +319,28 @@ pub(crate) enum Wait {
     Disk,
     /// The operating system has it
     Buffered,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_stands_in_the_documentation() {
+        let documented = include_str!("../../../docs/cli.md");
+        let check = |command: &str| {
+            let is_there = [" ", "`"]
+                .iter()
+                .any(|end| documented.contains(&format!("`{command}{end}")));
+            assert!(is_there, "docs/cli.md has no `{command}`");
+        };
+        for command in Cli::command().get_subcommands() {
+            check(command.get_name());
+            for inner in command.get_subcommands() {
+                check(&format!("{} {}", command.get_name(), inner.get_name()));
+            }
+        }
+    }
 }

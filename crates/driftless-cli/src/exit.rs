@@ -7,8 +7,8 @@ use std::io;
 use driftless::store::{CommitError, OpenError as StoreError, RecoverError};
 use driftless::transport::{CredentialsError, EndpointError, ExchangeError};
 use driftless::{
-    CloseError, DatasetError, LocalStoreError, OpenError, PutError, RefusedEdit, SessionError,
-    SyncError,
+    CatalogError, CloseError, DatasetError, DeviceError, LocalStoreError, OpenError, PushError,
+    PutError, RefusedEdit, SessionError, SyncError, WipeError,
 };
 use driftless_cli::graph::GraphError;
 use driftless_cli::migration::{JournalError, MigrateError, ServiceError};
@@ -44,7 +44,7 @@ macro_rules! exits {
 exits! {
     Internal = 1, "internal", "something unforeseen; please report it";
     Usage = 2, "usage", "a flag, setting or argument is missing or wrong";
-    NotFound = 3, "not-found", "nothing stands at the key";
+    NotFound = 3, "not-found", "nothing stands at the key, or a push tells of a dataset that is not here";
     Refused = 4, "refused", "the edit was refused and changed nothing: key, kind or place";
     InUse = 5, "in-use", "another process has the store open";
     Damaged = 6, "damaged", "the store or a dataset is damaged, or of a later version";
@@ -57,6 +57,8 @@ exits! {
     Input = 13, "input", "an input file has not the expected form";
     Disagree = 14, "disagree", "the demonstration failed: devices show different data";
     Incomplete = 15, "incomplete", "some of it was not copied or taken; the report tells what and why";
+    NoPush = 16, "no-push", "the device is not registered for pushes, or the pool is not set up for them";
+    Unsynced = 17, "unsynced", "edits would be lost that the service does not have; nothing was removed";
 }
 
 /// Returns the table as it stands in the help.
@@ -113,10 +115,12 @@ macro_rules! failures {
 }
 
 failures! {
+    CatalogError => of_catalog;
     CloseError => |_| Exit::Io;
     CommitError => of_commit;
     DataError => of_data;
     DatasetError => of_dataset;
+    DeviceError => of_device;
     EndpointError => |_| Exit::Usage;
     GraphError => |_| Exit::Input;
     JournalError => of_journal;
@@ -124,11 +128,13 @@ failures! {
     MigrateError => of_migrate;
     OpenError => of_open;
     PortableError => |_| Exit::Input;
+    PushError => of_push;
     PutError => of_put;
     ServeError => |_| Exit::Io;
     ServiceError => of_service;
     SyncError => of_sync;
     TraceError => of_trace;
+    WipeError => of_wipe;
     io::Error => |_| Exit::Io;
     serde_json::Error => |_| Exit::Internal;
 }
@@ -141,7 +147,8 @@ fn of_open(error: &OpenError) -> Exit {
         OpenError::Store(StoreError::InUse) => Exit::InUse,
         OpenError::Store(StoreError::NotAStore) => Exit::Usage,
         OpenError::Store(StoreError::Version { .. } | StoreError::Damaged(_))
-        | OpenError::Lost { .. } => Exit::Damaged,
+        | OpenError::Lost { .. }
+        | OpenError::Identity(_) => Exit::Damaged,
         OpenError::Store(_) => Exit::Io,
         _ => Exit::Internal,
     }
@@ -153,8 +160,50 @@ fn of_dataset(error: &DatasetError) -> Exit {
         | DatasetError::LongName { .. }
         | DatasetError::OtherIdentity { .. } => Exit::Usage,
         DatasetError::Store(error) => of_recover(error),
-        DatasetError::Rows(_) => Exit::Damaged,
-        DatasetError::SetAside(error) => of_commit(error),
+        DatasetError::Rows(_) | DatasetError::Identity(_) => Exit::Damaged,
+        DatasetError::SetAside(error) | DatasetError::Write(error) => of_commit(error),
+        _ => Exit::Internal,
+    }
+}
+
+fn of_catalog(error: &CatalogError) -> Exit {
+    match error {
+        CatalogError::Sync(error) => of_sync(error),
+        CatalogError::Read(error) => of_dataset(error),
+        CatalogError::Write(error) => of_commit(error),
+        _ => Exit::Internal,
+    }
+}
+
+fn of_device(error: &DeviceError) -> Exit {
+    match error {
+        DeviceError::NotRegistered | DeviceError::Unknown | DeviceError::NotConfigured(_) => {
+            Exit::NoPush
+        }
+        DeviceError::Version(_) => Exit::Damaged,
+        DeviceError::Read(error) => of_recover(error),
+        DeviceError::Write(error) => of_commit(error),
+        DeviceError::Sync(error) => of_sync(error),
+        _ => Exit::Internal,
+    }
+}
+
+fn of_wipe(error: &WipeError) -> Exit {
+    match error {
+        WipeError::Unsynced { .. } => Exit::Unsynced,
+        WipeError::Read(error) => of_recover(error),
+        WipeError::Write(error) => of_commit(error),
+        _ => Exit::Internal,
+    }
+}
+
+fn of_push(error: &PushError) -> Exit {
+    match error {
+        PushError::Foreign => Exit::Input,
+        PushError::OtherIdentity => Exit::Usage,
+        PushError::UnknownDataset(_) => Exit::NotFound,
+        PushError::Dataset(error) => of_dataset(error),
+        PushError::Sync(error) => of_sync(error),
         _ => Exit::Internal,
     }
 }
@@ -188,11 +237,21 @@ fn of_commit(error: &CommitError) -> Exit {
 fn of_sync(error: &SyncError) -> Exit {
     match error {
         SyncError::NoIdentity | SyncError::NoTransport => Exit::Usage,
+        SyncError::OtherIdentity => Exit::Usage,
+        SyncError::Identity(error) => of_credentials(error),
+        SyncError::IdentityRow(_) => Exit::Damaged,
         SyncError::Request(error) => of_exchange(error),
         SyncError::Session(error) => of_session(error),
         SyncError::Store(error) => of_commit(error),
         SyncError::WrongAnswer => Exit::Service,
         _ => Exit::Internal,
+    }
+}
+
+fn of_credentials(error: &CredentialsError) -> Exit {
+    match error {
+        CredentialsError::Unavailable(_) => Exit::Network,
+        _ => Exit::Credentials,
     }
 }
 
@@ -210,8 +269,7 @@ fn of_exchange(error: &ExchangeError) -> Exit {
         ExchangeError::Connect(_)
         | ExchangeError::TimedOut { .. }
         | ExchangeError::Interrupted(_) => Exit::Network,
-        ExchangeError::Credentials(CredentialsError::Unavailable(_)) => Exit::Network,
-        ExchangeError::Credentials(_) => Exit::Credentials,
+        ExchangeError::Credentials(error) => of_credentials(error),
         ExchangeError::Endpoint(_) => Exit::Usage,
         ExchangeError::Api(error) => match &error.code {
             ErrorCode::NotAuthorized

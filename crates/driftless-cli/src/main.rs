@@ -33,8 +33,8 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     use commands::{
-        demo, doctor, edit, import_store, login_token, migrate, read, serve, shell, sync, transfer,
-        upkeep, watch,
+        demo, doctor, edit, identity, import_store, login_token, migrate, plain, push, read, serve,
+        shell, status, sync, transfer, upkeep, watch, wipe,
     };
     let settings = &cli.settings;
     match cli.command {
@@ -52,7 +52,13 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Export(args) => transfer::export(settings, args, output),
         Command::Import(args) => transfer::import(settings, args, output),
         Command::ImportStore(args) => import_store::import_store(settings, args, output),
+        Command::Status(args) => status::status(settings, args, output),
+        Command::Wipe(args) => wipe::wipe(settings, args, output),
+        Command::Push(args) => push::push(settings, args, output),
+        Command::Identify => identity::identify(settings, output),
+        Command::SignOut => identity::sign_out(settings, output),
         Command::Sync(args) => sync::sync(settings, args, output),
+        Command::Plain(args) => plain::plain(settings, args, output),
         Command::Watch(args) => watch::watch(settings, args, output),
         Command::Doctor(args) => doctor::doctor(settings, args, output),
         Command::Size(args) => upkeep::size(settings, args, output),

@@ -1,5 +1,7 @@
 //! From flags and variables to an open client.
 
+mod logins;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use driftless::transport::{Endpoint, EnvironmentCredentials, HyperTransport, Tra
 use driftless::{Client, Dataset, DatasetName, IdentityId, IdentityPoolId, OpenError};
 
 use crate::exit::Failure;
+use crate::settings::logins::LoginSettings;
 
 /// Signed for where a service has an address of its own and no region was given.
 pub(crate) const DEFAULT_REGION: &str = "us-east-1";
@@ -36,6 +39,8 @@ pub(crate) struct Settings {
     /// Go on with what is left of a store that lost edits; said once, it is not needed again
     #[arg(long, global = true)]
     accept_loss: bool,
+    #[command(flatten)]
+    pub(crate) logins: LoginSettings,
 }
 
 impl Settings {
@@ -74,14 +79,31 @@ impl Settings {
     pub(crate) fn try_open(&self, accept_loss: bool) -> Result<Result<Client, OpenError>, Failure> {
         let store = self.store()?;
         let pool = self.pool()?;
-        let mut builder = Client::builder(store).pool(pool);
+        let mut builder = Client::builder(store).pool(pool.clone());
         if accept_loss || self.accept_loss {
             builder = builder.accept_loss();
         }
         if let Some(identity) = &self.identity {
             builder = builder.identity(identity.clone());
         }
-        if let Some(endpoint) = self.service()? {
+        let endpoint = self.service()?;
+        if self.logins.is_pool() {
+            let endpoint = endpoint.ok_or_else(|| unset(NO_SERVICE.0, NO_SERVICE.1))?;
+            let region = endpoint.signing_region().to_owned();
+            let identities = self
+                .logins
+                .builder(pool, self.endpoint.as_deref(), &region)?;
+            // The client gives the pool to whoever makes the transport, at once.
+            let (sender, receiver) = std::sync::mpsc::channel();
+            builder = builder.identity_pool(identities, move |pool| {
+                drop(sender.send(Arc::clone(&pool)));
+                Arc::new(HyperTransport::builder(endpoint, pool).build())
+            });
+            let opened = builder.open();
+            receiver.iter().for_each(|pool| self.logins.opened(pool));
+            return Ok(opened);
+        }
+        if let Some(endpoint) = endpoint {
             builder = builder.transport(transport(endpoint));
         }
         Ok(builder.open())
@@ -109,7 +131,11 @@ impl Settings {
         ) else {
             return Err(unset(NO_SERVICE.0, NO_SERVICE.1));
         };
-        Ok((transport(endpoint), name.clone()))
+        let transport = match self.logins.pool() {
+            Some(pool) => Arc::new(HyperTransport::builder(endpoint, pool).build()),
+            None => transport(endpoint),
+        };
+        Ok((transport, name.clone()))
     }
 
     /// Returns the directory of the store, which may be missing.
@@ -120,16 +146,30 @@ impl Settings {
 
     /// Tells whether there is all that a sync needs.
     pub(crate) fn has_service(&self) -> Result<bool, Failure> {
-        Ok(self.identity.is_some() && self.service()?.is_some())
+        let has_identity = self.identity.is_some() || self.logins.is_pool();
+        Ok(has_identity && self.service()?.is_some())
     }
 
     /// Refuses what a sync needs and is not there, before anything is opened.
     pub(crate) fn check_for_sync(&self) -> Result<(), Failure> {
-        self.identity()?;
+        if !self.logins.is_pool() {
+            self.identity()?;
+        }
         if self.service()?.is_none() {
             return Err(unset(NO_SERVICE.0, NO_SERVICE.1));
         }
         Ok(())
+    }
+
+    /// Refuses what only an identity pool can do.
+    pub(crate) fn check_for_pool(&self) -> Result<(), Failure> {
+        match self.logins.is_pool() {
+            true => Ok(()),
+            false => Err(unset(
+                "--guest or --login",
+                "DRIFTLESS_GUEST or DRIFTLESS_LOGIN",
+            )),
+        }
     }
 }
 

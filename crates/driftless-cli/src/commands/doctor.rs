@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use driftless::{Client, Dataset, DatasetError, DatasetName, Limits, OpenError};
+use driftless::{Client, Dataset, DatasetError, DatasetName, IdentityId, Limits, OpenError};
 use driftless_cli::checkup::{self, Checkup, Finding, Severity};
 use driftless_cli::migration::Service;
 use serde_json::{Value as Json, json};
@@ -49,6 +49,7 @@ fn look(
     output: &Output,
 ) -> Result<Vec<Case>, Failure> {
     let runtime = runtime()?;
+    settings.logins.identify(client, &runtime)?;
     let service = match settings.has_service()? {
         true => Some(Service::new(
             settings.service_and_name()?.0,
@@ -153,10 +154,15 @@ impl Doctor<'_> {
         Ok(cases)
     }
 
+    fn identity(&self) -> Result<IdentityId, Failure> {
+        let shown = self.client.identity();
+        shown.map_or_else(|| self.settings.identity(), Ok)
+    }
+
     fn names(&self) -> Result<BTreeSet<DatasetName>, Failure> {
         let mut names: BTreeSet<DatasetName> = self.client.datasets()?.into_iter().collect();
         if let Some(service) = &self.service {
-            let identity = self.settings.identity()?;
+            let identity = self.identity()?;
             names.extend(self.runtime.block_on(service.datasets(&identity))?);
         }
         Ok(names)
@@ -192,7 +198,7 @@ impl Doctor<'_> {
         let Some(service) = &self.service else {
             return Ok(None);
         };
-        let identity = self.settings.identity()?;
+        let identity = self.identity()?;
         let limits = Limits::default();
         let examined = checkup::examine(service, &identity, name, &limits);
         Ok(Some(self.runtime.block_on(examined)?))

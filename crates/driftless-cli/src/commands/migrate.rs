@@ -29,6 +29,10 @@ pub(crate) fn migrate(
     args: MigrateArgs,
     output: &Output,
 ) -> Result<(), Failure> {
+    if settings.logins.is_pool() {
+        let message = "migrate signs with key pairs, not as a guest or with a login";
+        return Err(Failure::usage(message));
+    }
     let owners = match &args.identities {
         Some(file) => read(file)?,
         None => vec![same(settings.identity()?)],

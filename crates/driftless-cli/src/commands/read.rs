@@ -102,9 +102,10 @@ fn list_remote(settings: &Settings, output: &Output) -> Result<(), Failure> {
     settings.check_for_sync()?;
     settings.with_client(|client| {
         let spinner = progress::spinner(output, "asking the service".to_owned());
-        let found = runtime()?.block_on(client.remote_datasets());
+        let found = runtime()?.block_on(client.refresh());
         spinner.finish_and_clear();
-        let found = found?;
+        let entries = found?.datasets.into_values();
+        let found: Vec<_> = entries.filter_map(|entry| entry.there).collect();
         output.answer(
             || {
                 let object = |dataset: &driftless_wire::Dataset| {

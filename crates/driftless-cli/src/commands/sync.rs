@@ -14,6 +14,7 @@ pub(crate) fn sync(settings: &Settings, args: SyncArgs, output: &Output) -> Resu
     settings.check_for_sync()?;
     let runtime = runtime()?;
     settings.with_client(|client| {
+        settings.logins.identify(client, &runtime)?;
         let names = match args.dataset {
             Some(name) => vec![name],
             None => client.datasets()?,

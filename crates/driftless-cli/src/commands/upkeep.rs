@@ -112,7 +112,9 @@ pub(crate) fn compact(
 ) -> Result<(), Failure> {
     settings.check_for_sync()?;
     let runtime = runtime()?;
-    settings.with_dataset(&args.dataset, |dataset| {
+    settings.with_client(|client| {
+        settings.logins.identify(client, &runtime)?;
+        let dataset = &client.dataset(args.dataset.as_str())?;
         let before = dataset.size();
         let spinner = progress::spinner(output, format!("compacting {}", dataset.name()));
         let report = runtime.block_on(dataset.compact());

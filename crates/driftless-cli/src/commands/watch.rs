@@ -24,6 +24,9 @@ pub(crate) fn watch(settings: &Settings, args: WatchArgs, output: &Output) -> Re
     }
     let runtime = runtime()?;
     settings.with_client(|client| {
+        if args.once {
+            settings.logins.identify(client, &runtime)?;
+        }
         let dataset = client.dataset(args.of.dataset.as_str())?;
         let changes = dataset.changes();
         if args.once {

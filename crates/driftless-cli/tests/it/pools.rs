@@ -12,7 +12,7 @@ use crate::harness::{POOL, SECRET, Service, driftless, failure_of, object_of};
 const KEY: &str = "a key of at least thirty-two bytes\n";
 
 /// Writes a file of pools beside a key, and returns its path.
-fn pools(directory: &Path, text: &str) -> PathBuf {
+pub(crate) fn pools(directory: &Path, text: &str) -> PathBuf {
     fs::write(directory.join("login.key"), KEY).unwrap();
     fs::write(directory.join("short.key"), "short").unwrap();
     let path = directory.join("pools.json");
@@ -20,10 +20,10 @@ fn pools(directory: &Path, text: &str) -> PathBuf {
     path
 }
 
-const BOTH: &str =
+pub(crate) const BOTH: &str =
     r#"{"POOL": {"guests": true, "logins": {"login.example": {"key-file": "login.key"}}}}"#;
 
-fn serve(directory: &Path, pools: &Path) -> Service {
+pub(crate) fn serve(directory: &Path, pools: &Path) -> Service {
     let mut command = driftless();
     command
         .env("DRIFTLESS_ACCESS_KEY_ID", "test")
@@ -36,7 +36,7 @@ fn serve(directory: &Path, pools: &Path) -> Service {
 }
 
 /// Asks Cognito Identity; returns the status and the body.
-fn ask(service: &Service, operation: &str, body: &str) -> (u16, Value) {
+pub(crate) fn ask(service: &Service, operation: &str, body: &str) -> (u16, Value) {
     let address = service.endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -53,7 +53,7 @@ fn ask(service: &Service, operation: &str, body: &str) -> (u16, Value) {
     (status, serde_json::from_str(body).unwrap())
 }
 
-fn token(pools: &Path, subject: &str) -> String {
+pub(crate) fn token(pools: &Path, subject: &str) -> String {
     let mut command = driftless();
     command.args(["login-token", "--pool", POOL, "--provider", "login.example"]);
     command.args(["--subject", subject, "--pools"]).arg(pools);

@@ -1,0 +1,179 @@
+//! `push`: being told of changes by the platform's push service, and what to do when that happens.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::Path;
+
+use driftless::{Client, DatasetName, Subscription};
+use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
+
+use crate::args::push::{HandleArgs, PushArgs, PushCommand, RegisterArgs, SubscribeArgs};
+use crate::commands::status::way;
+use crate::commands::sync::{check_fits, object, runtime};
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::output::{Output, table};
+use crate::settings::Settings;
+
+/// Bytes of a payload that are read: push networks carry 4 KiB to 5 KiB, and the library refuses more than 16 KiB.
+const MAX_PAYLOAD: u64 = 16 * 1024;
+
+pub(crate) fn push(settings: &Settings, args: PushArgs, output: &Output) -> Result<(), Failure> {
+    settings.check_for_sync()?;
+    let runtime = runtime()?;
+    settings.with_client(|client| {
+        identify(settings, client, &runtime)?;
+        match &args.command {
+            PushCommand::Register(args) => register(client, args, &runtime, output),
+            PushCommand::Unregister => unregister(client, &runtime, output),
+            PushCommand::Subscribe(args) => subscribe(client, args, &runtime, output),
+            PushCommand::Unsubscribe(args) => unsubscribe(client, args, &runtime, output),
+            PushCommand::Handle(args) => handle(client, args, &runtime, output),
+        }
+    })
+}
+
+/// Asks whose device it is. Where nobody answers and somebody is known, it is that one's, so that a wish is written down.
+fn identify(settings: &Settings, client: &Client, runtime: &Runtime) -> Result<(), Failure> {
+    match settings.logins.identify(client, runtime) {
+        Err(failure) if failure.exit == Exit::Network && client.identity().is_some() => Ok(()),
+        asked => asked,
+    }
+}
+
+fn register(
+    client: &Client,
+    args: &RegisterArgs,
+    runtime: &Runtime,
+    output: &Output,
+) -> Result<(), Failure> {
+    let token = args.token.expose();
+    if token.is_empty() {
+        return Err(Failure::usage("the token is empty"));
+    }
+    let id = runtime.block_on(client.register_device(args.platform.platform(), token))?;
+    output.answer(
+        || json!({ "device": id }),
+        || format!("registered as {id}\n"),
+    )
+}
+
+fn unregister(client: &Client, runtime: &Runtime, output: &Output) -> Result<(), Failure> {
+    let before = client.device_id()?;
+    runtime.block_on(client.unregister_device())?;
+    output.answer(
+        || json!({ "was_registered": before.is_some(), "device": before }),
+        || match &before {
+            Some(id) => format!("{id} is told of nothing any more\n"),
+            None => "nothing was to be done: the device is not registered\n".to_owned(),
+        },
+    )
+}
+
+fn subscribe(
+    client: &Client,
+    args: &SubscribeArgs,
+    runtime: &Runtime,
+    output: &Output,
+) -> Result<(), Failure> {
+    let subscriptions = match args.dataset() {
+        Some(name) => {
+            let dataset = client.dataset(name.as_str())?;
+            let subscription = runtime.block_on(dataset.subscribe())?;
+            BTreeMap::from([(name.clone(), subscription)])
+        }
+        None => runtime.block_on(client.subscribe_all())?,
+    };
+    tell(&subscriptions, output)
+}
+
+fn unsubscribe(
+    client: &Client,
+    args: &SubscribeArgs,
+    runtime: &Runtime,
+    output: &Output,
+) -> Result<(), Failure> {
+    match args.dataset() {
+        Some(name) => runtime.block_on(client.dataset(name.as_str())?.unsubscribe())?,
+        None => runtime.block_on(client.unsubscribe_all())?,
+    }
+    tell(&client.subscriptions()?, output)
+}
+
+/// Tells how far subscriptions have come.
+fn tell(
+    subscriptions: &BTreeMap<DatasetName, Subscription>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let each = || subscriptions.iter();
+    output.answer(
+        || {
+            let object = |(name, it): (_, &Subscription)| {
+                json!({ "dataset": name, "subscription": way(*it) })
+            };
+            json!({ "datasets": each().map(object).collect::<Vec<Json>>() })
+        },
+        || {
+            let row = |(name, it): (&DatasetName, &Subscription)| {
+                [name.to_string(), way(*it).to_owned()]
+            };
+            table(["dataset", "subscription"], each().map(row))
+        },
+    )
+}
+
+fn handle(
+    client: &Client,
+    args: &HandleArgs,
+    runtime: &Runtime,
+    output: &Output,
+) -> Result<(), Failure> {
+    let payload = payload(&args.file)?;
+    let Some(report) = runtime.block_on(client.handle_push(&payload))? else {
+        return output.answer(
+            || json!({ "news": false }),
+            || "nothing was to be done: what it tells of is here\n".to_owned(),
+        );
+    };
+    let dataset = client.dataset(&named_in(&payload))?;
+    output.answer(
+        || {
+            let mut object = object(&dataset, &report);
+            object["news"] = json!(true);
+            object
+        },
+        || {
+            let keys = report.changed_here.len();
+            format!(
+                "synchronized {}: {keys} keys changed here\n",
+                dataset.name()
+            )
+        },
+    )?;
+    check_fits(&dataset, &report)
+}
+
+/// Reads a payload from a file, or from the standard input if the file is named `-`.
+fn payload(file: &Path) -> Result<String, Failure> {
+    let bytes = match file.as_os_str() == "-" {
+        true => {
+            let mut bytes = Vec::new();
+            io::stdin().take(MAX_PAYLOAD + 1).read_to_end(&mut bytes)?;
+            bytes
+        }
+        false => files::read(file, MAX_PAYLOAD)?,
+    };
+    // More than there may be is refused by whoever reads it.
+    String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Input, "the payload is not UTF-8"))
+}
+
+/// Returns the name of the dataset in a payload that was understood.
+fn named_in(payload: &str) -> String {
+    let payload: Json = serde_json::from_str(payload).unwrap_or_default();
+    let message = payload.get("data").unwrap_or(&payload);
+    message["datasetName"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
