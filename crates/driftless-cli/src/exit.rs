@@ -44,7 +44,7 @@ macro_rules! exits {
 exits! {
     Internal = 1, "internal", "something unforeseen; please report it";
     Usage = 2, "usage", "a flag, setting or argument is missing or wrong";
-    NotFound = 3, "not-found", "nothing stands at the key";
+    NotFound = 3, "not-found", "nothing stands at the key, or the dataset is not in the store";
     Refused = 4, "refused", "the edit was refused and changed nothing: key, kind or place";
     InUse = 5, "in-use", "another process has the store open";
     Damaged = 6, "damaged", "the store or a dataset is damaged, or of a later version";

@@ -1,13 +1,18 @@
 //! From flags and variables to an open client.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use driftless::store::MemoryStore;
 use driftless::transport::{Endpoint, EnvironmentCredentials, HyperTransport, Transport};
-use driftless::{Client, Dataset, DatasetName, IdentityId, IdentityPoolId, OpenError};
+use driftless::{
+    Client, ClientBuilder, Dataset, DatasetName, IdentityId, IdentityPoolId, OpenError,
+};
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// Signed for where a service has an address of its own and no region was given.
 pub(crate) const DEFAULT_REGION: &str = "us-east-1";
@@ -61,6 +66,65 @@ impl Settings {
         self.with_client(|client| run(&client.dataset(name.as_str())?))
     }
 
+    /// As [`with_client`](Self::with_client), but a store that is missing is not made: for commands that only read it.
+    pub(crate) fn with_existing_client<T>(
+        &self,
+        run: impl FnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.check_store()?;
+        self.with_client(run)
+    }
+
+    /// As [`with_dataset`](Self::with_dataset), but a store that is missing is not made.
+    pub(crate) fn with_existing_dataset<T>(
+        &self,
+        name: &DatasetName,
+        run: impl FnOnce(&Dataset) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.check_store()?;
+        self.with_dataset(name, run)
+    }
+
+    /// As [`with_client`](Self::with_client), for what only asks the service: where there is no store, none is made, and
+    /// the client keeps in memory what it notes.
+    pub(crate) fn with_passing_client<T>(
+        &self,
+        run: impl FnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.has_store()? {
+            return self.with_client(run);
+        }
+        let builder = Client::with_store(Arc::new(MemoryStore::new()));
+        run(&self.configured(builder)?.open()?)
+    }
+
+    /// Refuses a store that is missing.
+    pub(crate) fn check_store(&self) -> Result<(), Failure> {
+        if self.has_store()? {
+            return Ok(());
+        }
+        let message = format!(
+            "there is no store in {}; correct --store, or make one by an edit or a sync",
+            self.store()?.display()
+        );
+        Err(Failure::new(Exit::Io, message))
+    }
+
+    /// Tells whether there is a store, or anything that opening it has to look at; an empty directory would become one.
+    fn has_store(&self) -> Result<bool, Failure> {
+        let store = self.store()?;
+        match fs::read_dir(store) {
+            Ok(mut entries) => Ok(entries.next().is_some()),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(false),
+                _ => {
+                    let message = format!("cannot read {}: {error}", store.display());
+                    Err(Failure::new(Exit::Io, message))
+                }
+            },
+        }
+    }
+
     pub(crate) fn pool(&self) -> Result<IdentityPoolId, Failure> {
         let pool = self.pool.clone();
         pool.ok_or_else(|| unset("--pool", "DRIFTLESS_POOL"))
@@ -72,19 +136,23 @@ impl Settings {
 
     /// Opens the client, and gives the error of the store by itself.
     pub(crate) fn try_open(&self, accept_loss: bool) -> Result<Result<Client, OpenError>, Failure> {
-        let store = self.store()?;
-        let pool = self.pool()?;
-        let mut builder = Client::builder(store).pool(pool);
+        let mut builder = self.configured(Client::builder(self.store()?))?;
         if accept_loss || self.accept_loss {
             builder = builder.accept_loss();
         }
+        Ok(builder.open())
+    }
+
+    /// Says whose data these are and where the service is.
+    fn configured(&self, builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
+        let mut builder = builder.pool(self.pool()?);
         if let Some(identity) = &self.identity {
             builder = builder.identity(identity.clone());
         }
         if let Some(endpoint) = self.service()? {
             builder = builder.transport(transport(endpoint));
         }
-        Ok(builder.open())
+        Ok(builder)
     }
 
     /// Returns where the service is, or `None` if neither address nor region was given.

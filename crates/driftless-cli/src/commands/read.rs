@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::value;
 
 pub(crate) fn get(settings: &Settings, args: KeyArgs, output: &Output) -> Result<(), Failure> {
-    settings.with_dataset(&args.of.dataset, |dataset| {
+    settings.with_existing_dataset(&args.of.dataset, |dataset| {
         let Some(shown) = dataset.get(args.path()) else {
             return Err(Failure::new(Exit::NotFound, "nothing stands at the key"));
         };
@@ -25,7 +25,7 @@ pub(crate) fn get(settings: &Settings, args: KeyArgs, output: &Output) -> Result
 
 pub(crate) fn list(settings: &Settings, args: ListArgs, output: &Output) -> Result<(), Failure> {
     match args.dataset {
-        Some(name) => settings.with_dataset(&name, |dataset| list_keys(dataset, output)),
+        Some(name) => settings.with_existing_dataset(&name, |dataset| list_keys(dataset, output)),
         None if args.remote => list_remote(settings, output),
         None => list_local(settings, output),
     }
@@ -63,7 +63,7 @@ fn list_keys(dataset: &Dataset, output: &Output) -> Result<(), Failure> {
 }
 
 fn list_local(settings: &Settings, output: &Output) -> Result<(), Failure> {
-    settings.with_client(|client| {
+    settings.with_existing_client(|client| {
         let mut found = Vec::new();
         for name in client.datasets()? {
             // A damaged dataset is listed as such, for the others are usable.
@@ -100,7 +100,7 @@ fn list_local(settings: &Settings, output: &Output) -> Result<(), Failure> {
 
 fn list_remote(settings: &Settings, output: &Output) -> Result<(), Failure> {
     settings.check_for_sync()?;
-    settings.with_client(|client| {
+    settings.with_passing_client(|client| {
         let spinner = progress::spinner(output, "asking the service".to_owned());
         let found = runtime()?.block_on(client.remote_datasets());
         spinner.finish_and_clear();
@@ -138,7 +138,7 @@ pub(crate) fn conflicts(
     args: ConflictsArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    settings.with_dataset(&args.of.dataset, |dataset| {
+    settings.with_existing_dataset(&args.of.dataset, |dataset| {
         let found: Vec<_> = match &args.key {
             Some(key) => match dataset.conflicts(key) {
                 none if none.is_empty() => {

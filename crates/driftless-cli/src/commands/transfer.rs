@@ -1,8 +1,5 @@
 //! `export` and `import`: a dataset as JSON, and back.
 
-use std::fs;
-use std::path::Path;
-
 use driftless::{Dataset, Transaction};
 use serde_json::json;
 
@@ -21,13 +18,18 @@ pub(crate) fn export(
     args: ExportArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    settings.with_dataset(&args.of.dataset, |dataset| {
+    settings.with_existing_client(|client| {
+        let name = &args.of.dataset;
+        if !client.datasets()?.contains(name) {
+            let message = format!("dataset {name} is not in the store; nothing was written");
+            return Err(Failure::new(Exit::NotFound, message));
+        }
+        let dataset = &client.dataset(name.as_str())?;
         let object = portable::export(dataset);
         let Some(file) = &args.output else {
             return output.answer(|| object.clone(), || format!("{object:#}\n"));
         };
-        fs::write(file, format!("{object:#}\n"))
-            .map_err(|error| io_failure("write", file, error))?;
+        files::replace(file, format!("{object:#}\n").as_bytes())?;
         output.answer(
             || json!({ "dataset": dataset.name(), "file": file }),
             || format!("{} keys are in {}\n", dataset.len(), file.display()),
@@ -55,11 +57,6 @@ pub(crate) fn import(
             || format!("{changed} of {} keys were changed\n", entries.len()),
         )
     })
-}
-
-fn io_failure(verb: &str, file: &Path, error: std::io::Error) -> Failure {
-    let message = format!("cannot {verb} {}: {error}", file.display());
-    Failure::new(Exit::Io, message)
 }
 
 /// Writes what differs, all of it or nothing, and tells at how many keys.

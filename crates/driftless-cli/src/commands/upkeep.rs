@@ -13,9 +13,9 @@ use crate::settings::Settings;
 
 pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Result<(), Failure> {
     if let (Some(name), Some(key)) = (&args.dataset, &args.key) {
-        return settings.with_dataset(name, |dataset| size_of_key(dataset, key, output));
+        return settings.with_existing_dataset(name, |dataset| size_of_key(dataset, key, output));
     }
-    settings.with_client(|client| {
+    settings.with_existing_client(|client| {
         let names = match args.dataset {
             Some(name) => vec![name],
             None => client.datasets()?,

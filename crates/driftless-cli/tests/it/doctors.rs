@@ -208,7 +208,7 @@ fn plain_records_of_old_clients_are_noted() {
     let data = tempfile::tempdir().unwrap();
     let service = Service::start(data.path());
     let (device, hand) = (Device::of(&service), Hand::new(&service));
-    device.run(&["list", "--datasets"]);
+    object_of(&mut device.undecided(&["put", "k", "v", "-d", "other"]));
     hand.write(&[("a", Some("1"))]);
     let (code, report) = doctor(&device, &[]);
     assert_eq!((code, first(&report).0), (0, "note"));

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use driftless::{Client, Scalar};
 
-use crate::harness::{Device, IDENTITY, POOL, Service, driftless, failure_of};
+use crate::harness::{Device, IDENTITY, POOL, Service, driftless, failure_of, object_of};
 
 fn check((code, error): (i32, serde_json::Value), expected: i32, name: &str) {
     assert_eq!(
@@ -110,6 +110,42 @@ fn directory_that_is_no_store_is_left_alone() {
     fs::write(device.store().join("letter.txt"), "dear").unwrap();
     check(device.fail(&["put", "a", "1"]), 2, "usage");
     assert_eq!(fs::read_dir(device.store()).unwrap().count(), 1);
+}
+
+#[test]
+fn commands_that_only_read_make_no_store() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let device = Device::alone();
+    for is_empty in [false, true] {
+        let commands: [&[&str]; 9] = [
+            &["get", "a"],
+            &["list"],
+            &["list", "--datasets"],
+            &["conflicts"],
+            &["export"],
+            &["size"],
+            &["size", "a"],
+            &["size", "--all"],
+            &["watch", "--for", "0"],
+        ];
+        for command in commands {
+            let (code, error) = device.fail(command);
+            let message = error["messages"][0].as_str().unwrap();
+            assert_eq!(code, 7, "{command:?}");
+            assert!(message.starts_with("there is no store in "), "{message}");
+        }
+        let mut remote = device.undecided(&["list", "--remote"]);
+        remote.env("DRIFTLESS_ENDPOINT", &service.endpoint);
+        assert_eq!(object_of(&mut remote)["datasets"], serde_json::json!([]));
+        match is_empty {
+            false => {
+                assert!(!device.store().exists());
+                fs::create_dir(device.store()).unwrap();
+            }
+            true => assert_eq!(fs::read_dir(device.store()).unwrap().count(), 0),
+        }
+    }
 }
 
 #[test]

@@ -114,6 +114,22 @@ fn dataset_is_that_of_the_file_unless_another_is_named() {
 }
 
 #[test]
+fn backup_stays_where_the_dataset_is_not_in_the_store() {
+    let device = Device::alone();
+    device.run(&["put", "k", "v"]);
+    let path = device.store().with_extension("json");
+    let backup = path.to_str().unwrap();
+    device.run(&["export", "--output", backup]);
+    let before = fs::read(&path).unwrap();
+    let mut typo = device.undecided(&["export", "-d", "nots", "--output", backup]);
+    let (code, error) = failure_of(&mut typo);
+    assert_eq!((code, error["name"].as_str()), (3, Some("not-found")));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    let mut typo = device.undecided(&["export", "-d", "nots"]);
+    assert_eq!(failure_of(&mut typo).0, 3);
+}
+
+#[test]
 fn file_with_anything_unknown_changes_nothing() {
     let device = Device::alone();
     device.run(&["put", "k", "before"]);
