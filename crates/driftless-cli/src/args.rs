@@ -165,10 +165,10 @@ pub(crate) struct TextArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["dataset", "datasets", "remote"])]
+#[group(id = "what", multiple = false, args = ["dataset", "datasets", "remote"])]
 pub(crate) struct ListArgs {
-    /// The dataset whose keys to list
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    /// The dataset whose keys to list; DRIFTLESS_DATASET by default
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
     /// List the datasets in the store
     #[arg(long)]
@@ -187,10 +187,10 @@ pub(crate) struct ConflictsArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["dataset", "all"])]
+#[group(id = "what", multiple = false, args = ["dataset", "all"])]
 pub(crate) struct SyncArgs {
-    /// The dataset
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    /// The dataset; DRIFTLESS_DATASET by default
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
     /// Every dataset in the store
     #[arg(long)]
@@ -209,7 +209,7 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The dataset; by default that which the file names
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
     /// The file that `export` wrote
     pub(crate) file: PathBuf,

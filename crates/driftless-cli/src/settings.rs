@@ -20,6 +20,9 @@ pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 /// The flags and the variables that name a service.
 const NO_SERVICE: (&str, &str) = ("--endpoint or --region", "DRIFTLESS_ENDPOINT or AWS_REGION");
 
+/// The variable that stands for `--dataset`.
+const DATASET: &str = "DRIFTLESS_DATASET";
+
 /// Where data are and whose they are.
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
@@ -199,6 +202,25 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Returns the dataset that a flag names, or else that of the environment.
+///
+/// The parser cannot do it where another flag may stand in the flag's place: it takes the variable for the flag, and refuses
+/// the other one beside it.
+pub(crate) fn dataset_or_default(
+    named: Option<DatasetName>,
+    instead: &str,
+) -> Result<DatasetName, Failure> {
+    if let Some(name) = named {
+        return Ok(name);
+    }
+    let text = std::env::var(DATASET).unwrap_or_default();
+    if text.is_empty() {
+        return Err(unset(&format!("--dataset or {instead}"), DATASET));
+    }
+    text.parse()
+        .map_err(|error| Failure::usage(format!("{DATASET}: {error}")))
 }
 
 fn transport(endpoint: Endpoint) -> Arc<dyn Transport> {

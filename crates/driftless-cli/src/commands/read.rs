@@ -8,7 +8,7 @@ use crate::commands::sync::runtime;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, shortened, table};
 use crate::progress;
-use crate::settings::Settings;
+use crate::settings::{Settings, dataset_or_default};
 use crate::value;
 
 pub(crate) fn get(settings: &Settings, args: KeyArgs, output: &Output) -> Result<(), Failure> {
@@ -24,11 +24,14 @@ pub(crate) fn get(settings: &Settings, args: KeyArgs, output: &Output) -> Result
 }
 
 pub(crate) fn list(settings: &Settings, args: ListArgs, output: &Output) -> Result<(), Failure> {
-    match args.dataset {
-        Some(name) => settings.with_existing_dataset(&name, |dataset| list_keys(dataset, output)),
-        None if args.remote => list_remote(settings, output),
-        None => list_local(settings, output),
+    if args.remote {
+        return list_remote(settings, output);
     }
+    if args.datasets {
+        return list_local(settings, output);
+    }
+    let name = dataset_or_default(args.dataset, "--datasets or --remote")?;
+    settings.with_existing_dataset(&name, |dataset| list_keys(dataset, output))
 }
 
 fn list_keys(dataset: &Dataset, output: &Output) -> Result<(), Failure> {

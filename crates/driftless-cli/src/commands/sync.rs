@@ -8,13 +8,17 @@ use crate::args::SyncArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, table};
 use crate::progress;
-use crate::settings::Settings;
+use crate::settings::{Settings, dataset_or_default};
 
 pub(crate) fn sync(settings: &Settings, args: SyncArgs, output: &Output) -> Result<(), Failure> {
     settings.check_for_sync()?;
+    let named = match args.all {
+        true => None,
+        false => Some(dataset_or_default(args.dataset, "--all")?),
+    };
     let runtime = runtime()?;
     settings.with_client(|client| {
-        let names = match args.dataset {
+        let names = match named {
             Some(name) => vec![name],
             None => client.datasets()?,
         };
