@@ -204,6 +204,21 @@ fn damaged_records_are_told_and_written_anew() {
 }
 
 #[test]
+fn sync_tells_people_that_it_repaired() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let (device, hand) = (Device::of(&service), Hand::new(&service));
+    device.run(&["put", "k", "1"]);
+    assert!(!device.text(&["sync"]).contains("damaged"));
+    hand.write(&[("_driftless.head", Some("garbage"))]);
+    let told = device.text(&["sync"]);
+    assert!(
+        told.contains("notes: what the service holds was damaged"),
+        "{told}"
+    );
+}
+
+#[test]
 fn plain_records_of_old_clients_are_noted() {
     let data = tempfile::tempdir().unwrap();
     let service = Service::start(data.path());
