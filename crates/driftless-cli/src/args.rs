@@ -125,6 +125,9 @@ pub(crate) struct PutArgs {
     /// The value; none for --type null
     #[arg(allow_hyphen_values = true)]
     pub(crate) value: Option<String>,
+    /// Take the value from this file, or with - from stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "value")]
+    pub(crate) file: Option<PathBuf>,
     /// What the value is
     #[arg(long = "type", id = "kind", value_enum, default_value_t = Type::String)]
     pub(crate) kind: Type,

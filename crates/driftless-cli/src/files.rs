@@ -15,22 +15,41 @@ use crate::exit::{Exit, Failure};
 ///
 /// What is no regular file is refused: a device has no end, and to open a pipe waits for somebody who writes.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
     let opened = fs::metadata(path).and_then(|found| match found.is_file() {
         true => File::open(path),
         false => Err(io::Error::other("it is no regular file")),
     });
+    let file = opened.map_err(|error| unread(&path.display(), &error))?;
     // A file may grow while it is read.
-    let read = opened.and_then(|it| it.take(limit + 1).read_to_end(&mut bytes));
-    read.map_err(|error| {
-        let message = format!("cannot read {}: {error}", path.display());
-        Failure::new(Exit::Io, message)
-    })?;
+    read_from(file, &path.display(), limit)
+}
+
+/// Reads a file of UTF-8, or with `-` all that comes on stdin, of at most so many bytes.
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
+    match path.as_os_str() == "-" {
+        true => utf8(read_from(io::stdin().lock(), &"stdin", limit)?, &"stdin"),
+        false => utf8(read(path, limit)?, &path.display()),
+    }
+}
+
+pub(crate) fn utf8(bytes: Vec<u8>, name: &dyn fmt::Display) -> Result<String, Failure> {
+    let text = String::from_utf8(bytes);
+    text.map_err(|_| Failure::new(Exit::Input, format!("{name} is no UTF-8")))
+}
+
+fn read_from(from: impl Read, name: &dyn fmt::Display, limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = from.take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unread(name, &error))?;
     if bytes.len() as u64 > limit {
-        let message = format!("{} has over {limit} bytes", path.display());
+        let message = format!("{name} has over {limit} bytes");
         return Err(Failure::new(Exit::Input, message));
     }
     Ok(bytes)
+}
+
+fn unread(name: &dyn fmt::Display, error: &io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("cannot read {name}: {error}"))
 }
 
 /// Writes a file as a whole, or leaves what stood there: it is written beside, and takes the name once the disk has it.

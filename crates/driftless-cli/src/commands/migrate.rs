@@ -114,10 +114,8 @@ fn target(args: &MigrateArgs) -> Result<(Arc<dyn Transport>, String), Failure> {
 
 /// Reads whose data to copy, all of it before anything is asked.
 fn read(file: &Path) -> Result<Vec<Owner>, Failure> {
-    let text = String::from_utf8(files::read(file, MAX_FILE_BYTES)?).map_err(|_| {
-        let message = format!("{} is no UTF-8", file.display());
-        Failure::new(Exit::Input, message)
-    })?;
+    let bytes = files::read(file, MAX_FILE_BYTES)?;
+    let text = files::utf8(bytes, &file.display())?;
     let lines = text.lines().map(str::trim).zip(1..);
     let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
     let owners = lines.map(|(line, number)| {
