@@ -214,6 +214,9 @@ pub(crate) struct ImportArgs {
     /// The dataset; by default that which the file names
     #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
+    /// Import into a dataset that was never synchronized here; give it if the service holds nothing of the dataset
+    #[arg(long)]
+    pub(crate) unsynced: bool,
     /// The file that `export` wrote
     pub(crate) file: PathBuf,
 }

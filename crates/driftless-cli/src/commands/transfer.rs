@@ -50,13 +50,34 @@ pub(crate) fn import(
             .parse()
             .map_err(|error| Failure::new(Exit::Input, error))?,
     };
+    let may_double = settings.has_service()? && !args.unsynced;
     settings.with_dataset(&name, |dataset| {
+        if may_double {
+            check_synced(dataset)?;
+        }
         let changed = make_equal(dataset, &entries)?;
         output.answer(
             || json!({ "dataset": name, "keys": entries.len(), "changed": changed }),
             || format!("{changed} of {} keys were changed\n", entries.len()),
         )
     })
+}
+
+/// Refuses an import where nobody can tell what differs, for what the service holds was never seen here.
+///
+/// The next sync would join both: counters, texts and lists of a backup of the same dataset would stand twice. Who has edits
+/// here that wait began the dataset here, or imported into it before.
+fn check_synced(dataset: &Dataset) -> Result<(), Failure> {
+    if dataset.last_sync().is_some() || dataset.has_unsynced() {
+        return Ok(());
+    }
+    let name = dataset.name();
+    let message = format!(
+        "dataset {name} was never synchronized with this store, so that counters, texts and lists would double if the service \
+         holds them already; nothing was imported; run `driftless sync --dataset {name}` first, or give --unsynced if the \
+         service holds nothing of it"
+    );
+    Err(Failure::new(Exit::Refused, message))
 }
 
 /// Writes what differs, all of it or nothing, and tells at how many keys.
