@@ -134,7 +134,16 @@ impl Settings {
     }
 
     fn open(&self) -> Result<Client, Failure> {
-        Ok(self.try_open(self.accept_loss)??)
+        match self.try_open(self.accept_loss)? {
+            Err(OpenError::Lost { what }) => {
+                let message = format!(
+                    "the store lost acknowledged edits: {what}; what is left is whole, and nothing more is lost: say \
+                     --accept-loss once to go on with it, and a sync brings back what the service knows"
+                );
+                Err(Failure::new(Exit::Damaged, message))
+            }
+            opened => Ok(opened?),
+        }
     }
 
     /// Opens the client, and gives the error of the store by itself.

@@ -164,6 +164,10 @@ fn store_that_lost_edits_goes_on_if_it_is_repaired() {
     assert_eq!(code, 6);
     let message = error["messages"][0].as_str().unwrap();
     assert!(message.contains("commits 3 to 4") && message.contains("--repair"));
+    let (code, error) = device.fail(&["get", "k"]);
+    let message = error["messages"][0].as_str().unwrap();
+    assert_eq!(code, 6);
+    assert!(message.contains("what is left is whole") && message.contains("--accept-loss"));
     let (code, report) = doctor(&device, &["--repair"]);
     assert_eq!((code, &report["lost"]), (0, &json!("commits 3 to 4")));
     assert_eq!(report["datasets"][0]["repaired"], true);

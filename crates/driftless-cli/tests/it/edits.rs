@@ -75,6 +75,32 @@ fn counter_grows_and_text_is_edited_in_place() {
     );
 }
 
+/// The rule of the library, as `docs/cli.md` tells it.
+#[test]
+fn plain_value_gives_way_to_what_merges() {
+    let device = Device::alone();
+    let scalar = |kind: &str| device.run(&["put", "k", "5", "--type", kind]);
+    scalar("string");
+    assert_eq!(device.run(&["increment", "k"])["value"], 1);
+    device.run(&["remove", "k"]);
+    scalar("int");
+    assert_eq!(device.run(&["text", "k", "--insert", "a"])["value"], "a");
+    device.run(&["remove", "k"]);
+    scalar("string");
+    assert_eq!(device.run(&["insert", "k", "a"])["type"], "list");
+    device.run(&["remove", "k"]);
+    scalar("string");
+    assert_eq!(device.run(&["add", "k", "a"])["type"], "set");
+    for refused in [
+        ["increment", "k", "1"],
+        ["text", "k", "--insert=a"],
+        ["insert", "k", "a"],
+    ] {
+        assert_eq!(device.fail(&refused).0, 4, "{refused:?}");
+    }
+    assert_eq!(device.run(&["get", "k"])["type"], "set");
+}
+
 #[test]
 fn removed_key_is_gone() {
     let device = Device::alone();
