@@ -142,6 +142,9 @@ pub(crate) struct PutArgs {
     /// The value; none for --type null
     #[arg(allow_hyphen_values = true)]
     pub(crate) value: Option<String>,
+    /// Take the value from this file, or with - from stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "value")]
+    pub(crate) file: Option<PathBuf>,
     /// What the value is
     #[arg(long = "type", id = "kind", value_enum, default_value_t = Type::String)]
     pub(crate) kind: Type,
@@ -182,10 +185,10 @@ pub(crate) struct TextArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["dataset", "datasets", "remote"])]
+#[group(id = "what", multiple = false, args = ["dataset", "datasets", "remote"])]
 pub(crate) struct ListArgs {
-    /// The dataset whose keys to list
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    /// The dataset whose keys to list; DRIFTLESS_DATASET by default
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
     /// List the datasets in the store
     #[arg(long)]
@@ -204,10 +207,10 @@ pub(crate) struct ConflictsArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["dataset", "all"])]
+#[group(id = "what", multiple = false, args = ["dataset", "all"])]
 pub(crate) struct SyncArgs {
-    /// The dataset
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    /// The dataset; DRIFTLESS_DATASET by default
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
     /// Every dataset in the store
     #[arg(long)]
@@ -226,8 +229,11 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The dataset; by default that which the file names
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
+    /// Import into a dataset that was never synchronized here; give it if the service holds nothing of the dataset
+    #[arg(long)]
+    pub(crate) unsynced: bool,
     /// The file that `export` wrote
     pub(crate) file: PathBuf,
 }

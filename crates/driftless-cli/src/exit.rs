@@ -44,7 +44,7 @@ macro_rules! exits {
 exits! {
     Internal = 1, "internal", "something unforeseen; please report it";
     Usage = 2, "usage", "a flag, setting or argument is missing or wrong";
-    NotFound = 3, "not-found", "nothing stands at the key, or a push tells of a dataset that is not here";
+    NotFound = 3, "not-found", "nothing stands at the key, the dataset is not in the store, or a push tells of one that is not here";
     Refused = 4, "refused", "the edit was refused and changed nothing: key, kind or place";
     InUse = 5, "in-use", "another process has the store open";
     Damaged = 6, "damaged", "the store or a dataset is damaged, or of a later version";

@@ -15,6 +15,7 @@ use std::fmt;
 
 use driftless::transport::ExchangeError;
 use driftless_wire::{DatasetName, ErrorCode, IdentityId, Op, RecordPatch, SyncCount, limits};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::journal::{Journal, JournalError, Route};
@@ -37,8 +38,8 @@ pub struct Owner {
 pub enum Outcome {
     /// The target has all of it, which was seen by listing it there.
     Copied(Amount),
-    /// An earlier run has copied it; nothing was asked or sent.
-    Done,
+    /// An earlier run has copied so much; nothing was asked or sent. A journal from before amounts were noted has none.
+    Done(Option<Amount>),
     /// It would be copied; nothing was sent.
     Possible(Amount),
     /// It was not copied.
@@ -46,7 +47,8 @@ pub enum Outcome {
 }
 
 /// How much was or would be copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Amount {
     /// Records with a value.
     pub records: usize,
@@ -82,7 +84,9 @@ pub enum Refusal {
 #[non_exhaustive]
 pub enum MigrateError {
     /// A service could not be asked.
-    #[error("the {end} failed")]
+    #[error(
+        "the {end} failed; what was copied stays there, run the same command again to go on with the rest"
+    )]
     Service {
         /// Which.
         end: End,
@@ -178,8 +182,8 @@ impl Migration {
         name: &DatasetName,
         journal: &mut Journal,
     ) -> Result<Outcome, MigrateError> {
-        if journal.is_done(&owner.source, name) {
-            return Ok(Outcome::Done);
+        if let Some(amount) = journal.done(&owner.source, name) {
+            return Ok(Outcome::Done(amount));
         }
         let from = self.read(End::Source, owner, name).await?;
         let amount = match checked(&from) {
@@ -201,7 +205,7 @@ impl Migration {
         if !self.is_verified(owner, name, &from).await? {
             return Ok(Outcome::Refused(Refusal::Changed));
         }
-        journal.finish(&owner.source, name)?;
+        journal.finish(&owner.source, name, amount)?;
         Ok(Outcome::Copied(amount))
     }
 

@@ -2,14 +2,19 @@
 
 mod logins;
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use driftless::store::MemoryStore;
 use driftless::transport::{Endpoint, EnvironmentCredentials, HyperTransport, Transport};
-use driftless::{Client, Dataset, DatasetName, IdentityId, IdentityPoolId, OpenError};
+use driftless::{
+    Client, ClientBuilder, Dataset, DatasetName, IdentityId, IdentityPoolId, OpenError,
+};
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::settings::logins::LoginSettings;
 
 /// Signed for where a service has an address of its own and no region was given.
@@ -17,6 +22,9 @@ pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 
 /// The flags and the variables that name a service.
 const NO_SERVICE: (&str, &str) = ("--endpoint or --region", "DRIFTLESS_ENDPOINT or AWS_REGION");
+
+/// The variable that stands for `--dataset`.
+const DATASET: &str = "DRIFTLESS_DATASET";
 
 /// Where data are and whose they are.
 #[derive(Debug, Args)]
@@ -66,47 +74,120 @@ impl Settings {
         self.with_client(|client| run(&client.dataset(name.as_str())?))
     }
 
+    /// As [`with_client`](Self::with_client), but a store that is missing is not made: for commands that only read it.
+    pub(crate) fn with_existing_client<T>(
+        &self,
+        run: impl FnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.check_store()?;
+        self.with_client(run)
+    }
+
+    /// As [`with_dataset`](Self::with_dataset), but a store that is missing is not made.
+    pub(crate) fn with_existing_dataset<T>(
+        &self,
+        name: &DatasetName,
+        run: impl FnOnce(&Dataset) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.check_store()?;
+        self.with_dataset(name, run)
+    }
+
+    /// As [`with_client`](Self::with_client), for what only asks the service: where there is no store, none is made, and
+    /// the client keeps in memory what it notes.
+    pub(crate) fn with_passing_client<T>(
+        &self,
+        run: impl FnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.has_store()? {
+            return self.with_client(run);
+        }
+        let builder = Client::with_store(Arc::new(MemoryStore::new()));
+        run(&self.opened(builder)??)
+    }
+
+    /// Refuses a store that is missing.
+    pub(crate) fn check_store(&self) -> Result<(), Failure> {
+        if self.has_store()? {
+            return Ok(());
+        }
+        let message = format!(
+            "there is no store in {}; correct --store, or make one by an edit or a sync",
+            self.store()?.display()
+        );
+        Err(Failure::new(Exit::Io, message))
+    }
+
+    /// Tells whether there is a store, or anything that opening it has to look at; an empty directory would become one.
+    fn has_store(&self) -> Result<bool, Failure> {
+        let store = self.store()?;
+        match fs::read_dir(store) {
+            Ok(mut entries) => Ok(entries.next().is_some()),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(false),
+                _ => {
+                    let message = format!("cannot read {}: {error}", store.display());
+                    Err(Failure::new(Exit::Io, message))
+                }
+            },
+        }
+    }
+
     pub(crate) fn pool(&self) -> Result<IdentityPoolId, Failure> {
         let pool = self.pool.clone();
         pool.ok_or_else(|| unset("--pool", "DRIFTLESS_POOL"))
     }
 
     fn open(&self) -> Result<Client, Failure> {
-        Ok(self.try_open(self.accept_loss)??)
+        match self.try_open(self.accept_loss)? {
+            Err(OpenError::Lost { what }) => {
+                let message = format!(
+                    "the store lost acknowledged edits: {what}; what is left is whole, and nothing more is lost: say \
+                     --accept-loss once to go on with it, and a sync brings back what the service knows"
+                );
+                Err(Failure::new(Exit::Damaged, message))
+            }
+            opened => Ok(opened?),
+        }
     }
 
     /// Opens the client, and gives the error of the store by itself.
     pub(crate) fn try_open(&self, accept_loss: bool) -> Result<Result<Client, OpenError>, Failure> {
-        let store = self.store()?;
-        let pool = self.pool()?;
-        let mut builder = Client::builder(store).pool(pool.clone());
+        let mut builder = Client::builder(self.store()?);
         if accept_loss || self.accept_loss {
             builder = builder.accept_loss();
         }
+        self.opened(builder)
+    }
+
+    /// Says whose data these are and where the service is, and opens the client.
+    fn opened(&self, builder: ClientBuilder) -> Result<Result<Client, OpenError>, Failure> {
+        let pool = self.pool()?;
+        let mut builder = builder.pool(pool.clone());
         if let Some(identity) = &self.identity {
             builder = builder.identity(identity.clone());
         }
         let endpoint = self.service()?;
-        if self.logins.is_pool() {
-            let endpoint = endpoint.ok_or_else(|| unset(NO_SERVICE.0, NO_SERVICE.1))?;
-            let region = endpoint.signing_region().to_owned();
-            let identities = self
-                .logins
-                .builder(pool, self.endpoint.as_deref(), &region)?;
-            // The client gives the pool to whoever makes the transport, at once.
-            let (sender, receiver) = std::sync::mpsc::channel();
-            builder = builder.identity_pool(identities, move |pool| {
-                drop(sender.send(Arc::clone(&pool)));
-                Arc::new(HyperTransport::builder(endpoint, pool).build())
-            });
-            let opened = builder.open();
-            receiver.iter().for_each(|pool| self.logins.opened(pool));
-            return Ok(opened);
+        if !self.logins.is_pool() {
+            if let Some(endpoint) = endpoint {
+                builder = builder.transport(transport(endpoint));
+            }
+            return Ok(builder.open());
         }
-        if let Some(endpoint) = endpoint {
-            builder = builder.transport(transport(endpoint));
-        }
-        Ok(builder.open())
+        let endpoint = endpoint.ok_or_else(|| unset(NO_SERVICE.0, NO_SERVICE.1))?;
+        let region = endpoint.signing_region().to_owned();
+        let identities = self
+            .logins
+            .builder(pool, self.endpoint.as_deref(), &region)?;
+        // The client gives the pool to whoever makes the transport, at once.
+        let (sender, receiver) = std::sync::mpsc::channel();
+        builder = builder.identity_pool(identities, move |pool| {
+            drop(sender.send(Arc::clone(&pool)));
+            Arc::new(HyperTransport::builder(endpoint, pool).build())
+        });
+        let opened = builder.open();
+        receiver.iter().for_each(|pool| self.logins.opened(pool));
+        Ok(opened)
     }
 
     /// Returns where the service is, or `None` if neither address nor region was given.
@@ -171,6 +252,25 @@ impl Settings {
             )),
         }
     }
+}
+
+/// Returns the dataset that a flag names, or else that of the environment.
+///
+/// The parser cannot do it where another flag may stand in the flag's place: it takes the variable for the flag, and refuses
+/// the other one beside it.
+pub(crate) fn dataset_or_default(
+    named: Option<DatasetName>,
+    instead: &str,
+) -> Result<DatasetName, Failure> {
+    if let Some(name) = named {
+        return Ok(name);
+    }
+    let text = std::env::var(DATASET).unwrap_or_default();
+    if text.is_empty() {
+        return Err(unset(&format!("--dataset or {instead}"), DATASET));
+    }
+    text.parse()
+        .map_err(|error| Failure::usage(format!("{DATASET}: {error}")))
 }
 
 fn transport(endpoint: Endpoint) -> Arc<dyn Transport> {

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::exit::Failure;
+use crate::files::Unambiguous;
 
 /// What the text of a NaN begins with that is not the common one; its bits follow in hexadecimal digits.
 pub(crate) const NAN_PREFIX: &str = "NaN:";
@@ -39,7 +40,11 @@ impl Type {
     /// Returns the value that a text stands for; only `null` needs none.
     pub(crate) fn parse(self, text: Option<&str>) -> Result<Value, Failure> {
         let value = match text {
-            Some(text) if self == Self::Json => from_json(text),
+            Some(text) if self == Self::Json => {
+                let Unambiguous(json) = serde_json::from_str(text)
+                    .map_err(|error| Failure::usage(format!("the value is no json: {error}")))?;
+                from_json(json)
+            }
             Some(text) => self.scalar(text).map(Value::Scalar),
             None => (self == Self::Null).then_some(Value::Scalar(Scalar::Null)),
         };
@@ -54,7 +59,7 @@ impl Type {
         match self {
             Self::String => Some(text.into()),
             Self::Int => text.parse().ok().map(Scalar::Int),
-            Self::Float => text.parse().ok().map(Scalar::Float),
+            Self::Float => float(text).map(Scalar::Float),
             Self::Bool => text.parse().ok().map(Scalar::Bool),
             Self::Bytes => BASE64.decode(text.as_bytes()).ok().map(Scalar::Bytes),
             Self::Hex => HEXLOWER_PERMISSIVE
@@ -66,33 +71,48 @@ impl Type {
         }
     }
 
+    /// Returns what of a file is the value: of a string all of it, of the others no line breaks around it, or within digits.
+    pub(crate) fn of_file(self, mut text: String) -> String {
+        match self {
+            Self::String => {}
+            Self::Bytes | Self::Hex => text.retain(|c| !c.is_ascii_whitespace()),
+            _ => text = text.trim_ascii().to_owned(),
+        }
+        text
+    }
+
     fn name(self) -> String {
         self.to_possible_value()
             .map_or_else(String::new, |it| it.get_name().to_owned())
     }
 }
 
-fn from_json(text: &str) -> Option<Value> {
-    fn value(json: serde_json::Value) -> Option<Value> {
-        Some(match json {
-            serde_json::Value::Null => Scalar::Null.into(),
-            serde_json::Value::Bool(value) => value.into(),
-            serde_json::Value::Number(number) => match number.as_i64() {
-                Some(number) => number.into(),
-                None => number.as_f64()?.into(),
-            },
-            serde_json::Value::String(text) => text.into(),
-            serde_json::Value::Array(values) => {
-                Value::List(values.into_iter().map(value).collect::<Option<_>>()?)
-            }
-            serde_json::Value::Object(entries) => {
-                let entries = entries.into_iter();
-                let entry = |(key, json)| Some((key, value(json)?));
-                Value::Map(entries.map(entry).collect::<Option<_>>()?)
-            }
-        })
-    }
-    value(serde_json::from_str(text).ok()?)
+/// Reads a number; one that is too large is none, for `1e999` would become the infinite that only `inf` means.
+fn float(text: &str) -> Option<f64> {
+    let number: f64 = text.parse().ok()?;
+    let has_digits = text.contains(|c: char| c.is_ascii_digit());
+    (number.is_finite() || !has_digits).then_some(number)
+}
+
+fn from_json(json: serde_json::Value) -> Option<Value> {
+    Some(match json {
+        serde_json::Value::Null => Scalar::Null.into(),
+        serde_json::Value::Bool(value) => value.into(),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => Scalar::Uint(number).into(),
+            (None, None) => number.as_f64()?.into(),
+        },
+        serde_json::Value::String(text) => text.into(),
+        serde_json::Value::Array(values) => {
+            Value::List(values.into_iter().map(from_json).collect::<Option<_>>()?)
+        }
+        serde_json::Value::Object(entries) => {
+            let entries = entries.into_iter();
+            let entry = |(key, json)| Some((key, from_json(json)?));
+            Value::Map(entries.map(entry).collect::<Option<_>>()?)
+        }
+    })
 }
 
 fn moment(text: &str) -> Option<i64> {
@@ -224,6 +244,8 @@ mod tests {
         check(Type::Int, "-7", Some(Scalar::Int(-7)));
         check(Type::Int, "7.0", None);
         check(Type::Float, "1e3", Some(Scalar::Float(1000.0)));
+        check(Type::Float, "1e999", None);
+        check(Type::Float, "-inf", Some(Scalar::Float(f64::NEG_INFINITY)));
         check(Type::Bool, "yes", None);
         check(Type::Bytes, "AP8=", Some(Scalar::Bytes(vec![0, 255])));
         check(Type::Hex, "00fF", Some(Scalar::Bytes(vec![0, 255])));
@@ -235,6 +257,19 @@ mod tests {
         );
         check(Type::Timestamp, "-1", Some(Scalar::Timestamp(-1)));
         check(Type::Null, "x", None);
+    }
+
+    #[test]
+    fn json_that_would_lose_something_is_refused() {
+        let message = |json| {
+            let failure = Type::Json.parse(Some(json)).unwrap_err();
+            failure.error.to_string()
+        };
+        let twice = message(r#"{"a":1,"a":2}"#);
+        assert!(twice.contains(r#"there are two members "a""#), "{twice}");
+        assert!(message("[1e999]").contains("out of range"));
+        let largest = Type::Json.parse(Some("[18446744073709551615]")).unwrap();
+        assert_eq!(largest, Value::List(vec![Scalar::Uint(u64::MAX).into()]));
     }
 
     #[test]

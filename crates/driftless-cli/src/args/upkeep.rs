@@ -9,10 +9,10 @@ use driftless::{DatasetName, LocalStoreKind};
 use crate::args::DatasetArg;
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("of").required(true).args(["dataset", "all"]))]
+#[command(group = ArgGroup::new("of").args(["dataset", "all"]))]
 pub(crate) struct SizeArgs {
-    /// The dataset
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    /// The dataset; DRIFTLESS_DATASET by default
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
     /// Every dataset in the store
     #[arg(long)]
@@ -77,7 +77,7 @@ pub(crate) struct WatchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// The dataset; all datasets in the store and at the service by default
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
     /// Repair what can be: set damaged datasets of the store aside, and synchronize
     #[arg(long)]

@@ -23,11 +23,7 @@ pub(crate) fn doctor(
     args: DoctorArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let store = settings.store()?;
-    if !store.is_dir() {
-        let message = format!("there is no store in {}", store.display());
-        return Err(Failure::new(Exit::Io, message));
-    }
+    settings.check_store()?;
     if args.repair {
         settings.check_for_sync()?;
     }

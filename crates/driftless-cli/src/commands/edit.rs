@@ -5,12 +5,16 @@ use serde_json::json;
 
 use crate::args::{DatasetArg, IncrementArgs, InsertArgs, KeyArgs, PutArgs, TextArgs};
 use crate::exit::Failure;
+use crate::files;
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::value;
 
+/// A longer value is refused: a dataset has a megabyte, and no form of a value needs more than some of them.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
 pub(crate) fn put(settings: &Settings, args: PutArgs, output: &Output) -> Result<(), Failure> {
-    let value = args.kind.parse(args.value.as_deref())?;
+    let value = value_of(&args)?;
     edit(settings, &args.place, output, |dataset| {
         Ok(dataset.put(args.place.path(), value)?)
     })
@@ -22,7 +26,7 @@ pub(crate) fn insert(
     output: &Output,
 ) -> Result<(), Failure> {
     let InsertArgs { put, at } = args;
-    let value = put.kind.parse(put.value.as_deref())?;
+    let value = value_of(&put)?;
     edit(settings, &put.place, output, |dataset| {
         Ok(dataset.insert_all(put.place.path(), at, [value])?)
     })
@@ -44,8 +48,17 @@ pub(crate) fn discard(settings: &Settings, args: PutArgs, output: &Output) -> Re
     })
 }
 
+/// Reads the value, which is an argument or the content of a file: arguments are bounded by the system, often at 128 KiB.
+fn value_of(args: &PutArgs) -> Result<Value, Failure> {
+    let Some(file) = &args.file else {
+        return args.kind.parse(args.value.as_deref());
+    };
+    let text = args.kind.of_file(files::read_text(file, MAX_FILE_BYTES)?);
+    args.kind.parse(Some(&text))
+}
+
 fn member(args: &PutArgs) -> Result<Scalar, Failure> {
-    match args.kind.parse(args.value.as_deref())? {
+    match value_of(args)? {
         Value::Scalar(scalar) => Ok(scalar),
         _ => Err(Failure::usage(
             "a member of a set is no list or map".to_owned(),

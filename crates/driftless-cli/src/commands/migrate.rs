@@ -112,16 +112,34 @@ fn target(args: &MigrateArgs) -> Result<(Arc<dyn Transport>, String), Failure> {
     let credentials = EnvironmentCredentials::new(|name| {
         std::env::var(name.replacen("AWS_", "DRIFTLESS_TO_", 1)).ok()
     });
+    check_credentials()?;
     let transport = HyperTransport::builder(endpoint, Arc::new(credentials)).build();
     Ok((Arc::new(transport), name.to_owned()))
 }
 
+/// Refuses before anything is asked what the target's requests cannot be signed without, by its own names.
+fn check_credentials() -> Result<(), Failure> {
+    let mut needed = [
+        "DRIFTLESS_TO_ACCESS_KEY_ID",
+        "DRIFTLESS_TO_SECRET_ACCESS_KEY",
+    ]
+    .into_iter();
+    let is_missing = |name: &&str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    match needed.find(is_missing) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!(
+                "{name} is not set; requests to the target are signed with it, and nothing was asked or sent"
+            );
+            Err(Failure::new(Exit::Credentials, message))
+        }
+    }
+}
+
 /// Reads whose data to copy, all of it before anything is asked.
 fn read(file: &Path) -> Result<Vec<Owner>, Failure> {
-    let text = String::from_utf8(files::read(file, MAX_FILE_BYTES)?).map_err(|_| {
-        let message = format!("{} is no UTF-8", file.display());
-        Failure::new(Exit::Input, message)
-    })?;
+    let bytes = files::read(file, MAX_FILE_BYTES)?;
+    let text = files::utf8(bytes, &file.display())?;
     let lines = text.lines().map(str::trim).zip(1..);
     let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
     let owners = lines.map(|(line, number)| {
@@ -194,7 +212,7 @@ fn row(identity: &IdentityId, name: &DatasetName, outcome: &Outcome) -> [String;
 fn told(outcome: &Outcome) -> (&'static str, Option<Amount>, Option<String>) {
     match outcome {
         Outcome::Copied(amount) => ("copied", Some(*amount), None),
-        Outcome::Done => ("done before", None, None),
+        Outcome::Done(amount) => ("done before", *amount, None),
         Outcome::Possible(amount) => ("would be copied", Some(*amount), None),
         Outcome::Refused(refusal) => ("refused", None, Some(refusal.to_string())),
         _ => ("unknown", None, None),

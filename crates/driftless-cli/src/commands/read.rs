@@ -8,11 +8,11 @@ use crate::commands::sync::runtime;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, shortened, table};
 use crate::progress;
-use crate::settings::Settings;
+use crate::settings::{Settings, dataset_or_default};
 use crate::value;
 
 pub(crate) fn get(settings: &Settings, args: KeyArgs, output: &Output) -> Result<(), Failure> {
-    settings.with_dataset(&args.of.dataset, |dataset| {
+    settings.with_existing_dataset(&args.of.dataset, |dataset| {
         let Some(shown) = dataset.get(args.path()) else {
             return Err(Failure::new(Exit::NotFound, "nothing stands at the key"));
         };
@@ -24,11 +24,14 @@ pub(crate) fn get(settings: &Settings, args: KeyArgs, output: &Output) -> Result
 }
 
 pub(crate) fn list(settings: &Settings, args: ListArgs, output: &Output) -> Result<(), Failure> {
-    match args.dataset {
-        Some(name) => settings.with_dataset(&name, |dataset| list_keys(dataset, output)),
-        None if args.remote => list_remote(settings, output),
-        None => list_local(settings, output),
+    if args.remote {
+        return list_remote(settings, output);
     }
+    if args.datasets {
+        return list_local(settings, output);
+    }
+    let name = dataset_or_default(args.dataset, "--datasets or --remote")?;
+    settings.with_existing_dataset(&name, |dataset| list_keys(dataset, output))
 }
 
 fn list_keys(dataset: &Dataset, output: &Output) -> Result<(), Failure> {
@@ -63,7 +66,7 @@ fn list_keys(dataset: &Dataset, output: &Output) -> Result<(), Failure> {
 }
 
 fn list_local(settings: &Settings, output: &Output) -> Result<(), Failure> {
-    settings.with_client(|client| {
+    settings.with_existing_client(|client| {
         let mut found = Vec::new();
         for name in client.datasets()? {
             // A damaged dataset is listed as such, for the others are usable.
@@ -100,7 +103,7 @@ fn list_local(settings: &Settings, output: &Output) -> Result<(), Failure> {
 
 fn list_remote(settings: &Settings, output: &Output) -> Result<(), Failure> {
     settings.check_for_sync()?;
-    settings.with_client(|client| {
+    settings.with_passing_client(|client| {
         let spinner = progress::spinner(output, "asking the service".to_owned());
         let found = runtime()?.block_on(client.refresh());
         spinner.finish_and_clear();
@@ -139,7 +142,7 @@ pub(crate) fn conflicts(
     args: ConflictsArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    settings.with_dataset(&args.of.dataset, |dataset| {
+    settings.with_existing_dataset(&args.of.dataset, |dataset| {
         let found: Vec<_> = match &args.key {
             Some(key) => match dataset.conflicts(key) {
                 none if none.is_empty() => {

@@ -51,7 +51,7 @@ pub(crate) fn status(
         settings.check_for_sync()?;
     }
     let runtime = runtime()?;
-    settings.with_client(|client| {
+    settings.with_existing_client(|client| {
         if args.remote {
             settings.logins.identify(client, &runtime)?;
         }

@@ -1,6 +1,8 @@
 //! `sync`: one session per dataset, and what it did.
 
-use driftless::{Dataset, Outcome, Report};
+use std::collections::BTreeMap;
+
+use driftless::{Dataset, LeftOver, Outcome, Report};
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
@@ -8,14 +10,18 @@ use crate::args::SyncArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, table};
 use crate::progress;
-use crate::settings::Settings;
+use crate::settings::{Settings, dataset_or_default};
 
 pub(crate) fn sync(settings: &Settings, args: SyncArgs, output: &Output) -> Result<(), Failure> {
     settings.check_for_sync()?;
+    let named = match args.all {
+        true => None,
+        false => Some(dataset_or_default(args.dataset, "--all")?),
+    };
     let runtime = runtime()?;
     settings.with_client(|client| {
         settings.logins.identify(client, &runtime)?;
-        let names = match args.dataset {
+        let names = match named {
             Some(name) => vec![name],
             None => client.datasets()?,
         };
@@ -39,10 +45,16 @@ pub(crate) fn sync(settings: &Settings, args: SyncArgs, output: &Output) -> Resu
                     "changed here",
                     "changed there",
                 ];
-                table(
+                let mut text = table(
                     header,
                     done.iter().map(|(dataset, report)| row(dataset, report)),
-                )
+                );
+                for (dataset, report) in &done {
+                    for note in notes(report) {
+                        text += &format!("{}: {note}\n", dataset.name());
+                    }
+                }
+                text
             },
         )?;
         let mut ends = done.iter();
@@ -74,6 +86,10 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 
 /// Returns what a session did, for scripts.
 pub(crate) fn object(dataset: &Dataset, report: &Report) -> Json {
+    let left_over = report.left_over.iter();
+    let left_over: BTreeMap<_, _> = left_over
+        .map(|(name, why)| (name.as_str(), left_over_of(*why).0))
+        .collect();
     json!({
         "dataset": dataset.name(),
         "requests": report.requests,
@@ -87,8 +103,67 @@ pub(crate) fn object(dataset: &Dataset, report: &Report) -> Json {
         "began_anew": report.began_anew,
         "repaired": report.repaired,
         "deleted": report.deleted,
+        "merged": report.merged,
+        "left_over": left_over,
         "unsynced": dataset.has_unsynced(),
     })
+}
+
+/// Returns what people should know beside the amounts, a line each; nothing after an ordinary session.
+fn notes(report: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut note = |is_so: bool, text: &str| {
+        if is_so {
+            notes.push(text.to_owned());
+        }
+    };
+    note(
+        report.repaired,
+        "what the service holds was damaged, and is whole again with all that this device knows",
+    );
+    note(
+        report.began_anew,
+        "it had been deleted or replaced at the service; unsynchronized edits were written onto what stands there now",
+    );
+    note(report.deleted, "it was deleted at the service");
+    note(
+        report.plain_only,
+        "it is kept as plain records only, for its state has no room beside them; nothing is lost, and once enough is removed \
+         a sync adopts it",
+    );
+    for child in &report.merged {
+        notes.push(format!(
+            "{child}, left by a merge of identities, was folded in and deleted at the service"
+        ));
+    }
+    for (child, why) in &report.left_over {
+        let why = left_over_of(*why).1;
+        notes.push(format!(
+            "{child}, left by a merge of identities, is still at the service: {why}; the next sync tries again"
+        ));
+    }
+    notes
+}
+
+/// Returns why a merged dataset is still there: the name for scripts, and the text for people.
+fn left_over_of(why: LeftOver) -> (&'static str, &'static str) {
+    match why {
+        LeftOver::Unreachable => ("unreachable", "a request about it failed"),
+        LeftOver::Unreadable => (
+            "unreadable",
+            "it is damaged, of a later version, or exceeds a limit",
+        ),
+        LeftOver::Contradicts => (
+            "contradicts",
+            "it tells an operation otherwise than this dataset does",
+        ),
+        LeftOver::Full => ("full", "what it holds does not fit beside what is here"),
+        LeftOver::PlainBeside => (
+            "plain-beside",
+            "it was folded in, but for plain records under keys that no dataset can have",
+        ),
+        _ => ("unknown", "it could not be folded in"),
+    }
 }
 
 fn row(dataset: &Dataset, report: &Report) -> [String; 6] {
@@ -100,4 +175,36 @@ fn row(dataset: &Dataset, report: &Report) -> [String; 6] {
         report.changed_here.len().to_string(),
         report.changed_there.len().to_string(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_out_of_the_ordinary_has_a_line() {
+        let mut report = Report::default();
+        assert_eq!(notes(&report), [""; 0]);
+        report.repaired = true;
+        report.began_anew = true;
+        report.deleted = true;
+        report.plain_only = true;
+        report.merged.insert("notes.a".parse().unwrap());
+        let name = "notes.b".parse().unwrap();
+        report.left_over.insert(name, LeftOver::Full);
+        let notes = notes(&report);
+        let words = [
+            "damaged",
+            "replaced",
+            "deleted",
+            "plain records only",
+            "notes.a",
+            "notes.b",
+        ];
+        assert_eq!(notes.len(), words.len());
+        for (note, word) in notes.iter().zip(words) {
+            assert!(note.contains(word), "{note}");
+        }
+        assert!(notes[5].contains("does not fit"), "{}", notes[5]);
+    }
 }

@@ -1,8 +1,5 @@
 //! `export` and `import`: a dataset as JSON, and back.
 
-use std::fs;
-use std::path::Path;
-
 use driftless::{Dataset, Transaction};
 use serde_json::json;
 
@@ -21,13 +18,18 @@ pub(crate) fn export(
     args: ExportArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    settings.with_dataset(&args.of.dataset, |dataset| {
+    settings.with_existing_client(|client| {
+        let name = &args.of.dataset;
+        if !client.datasets()?.contains(name) {
+            let message = format!("dataset {name} is not in the store; nothing was written");
+            return Err(Failure::new(Exit::NotFound, message));
+        }
+        let dataset = &client.dataset(name.as_str())?;
         let object = portable::export(dataset);
         let Some(file) = &args.output else {
             return output.answer(|| object.clone(), || format!("{object:#}\n"));
         };
-        fs::write(file, format!("{object:#}\n"))
-            .map_err(|error| io_failure("write", file, error))?;
+        files::replace(file, format!("{object:#}\n").as_bytes())?;
         output.answer(
             || json!({ "dataset": dataset.name(), "file": file }),
             || format!("{} keys are in {}\n", dataset.len(), file.display()),
@@ -48,7 +50,11 @@ pub(crate) fn import(
             .parse()
             .map_err(|error| Failure::new(Exit::Input, error))?,
     };
+    let may_double = settings.has_service()? && !args.unsynced;
     settings.with_dataset(&name, |dataset| {
+        if may_double {
+            check_synced(dataset)?;
+        }
         let changed = make_equal(dataset, &entries)?;
         output.answer(
             || json!({ "dataset": name, "keys": entries.len(), "changed": changed }),
@@ -57,9 +63,21 @@ pub(crate) fn import(
     })
 }
 
-fn io_failure(verb: &str, file: &Path, error: std::io::Error) -> Failure {
-    let message = format!("cannot {verb} {}: {error}", file.display());
-    Failure::new(Exit::Io, message)
+/// Refuses an import where nobody can tell what differs, for what the service holds was never seen here.
+///
+/// The next sync would join both: counters, texts and lists of a backup of the same dataset would stand twice. Who has edits
+/// here that wait began the dataset here, or imported into it before.
+fn check_synced(dataset: &Dataset) -> Result<(), Failure> {
+    if dataset.last_sync().is_some() || dataset.has_unsynced() {
+        return Ok(());
+    }
+    let name = dataset.name();
+    let message = format!(
+        "dataset {name} was never synchronized with this store, so that counters, texts and lists would double if the service \
+         holds them already; nothing was imported; run `driftless sync --dataset {name}` first, or give --unsynced if the \
+         service holds nothing of it"
+    );
+    Err(Failure::new(Exit::Refused, message))
 }
 
 /// Writes what differs, all of it or nothing, and tells at how many keys.

@@ -9,14 +9,18 @@ use crate::commands::sync::{object, runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, table};
 use crate::progress;
-use crate::settings::Settings;
+use crate::settings::{Settings, dataset_or_default};
 
 pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Result<(), Failure> {
-    if let (Some(name), Some(key)) = (&args.dataset, &args.key) {
-        return settings.with_dataset(name, |dataset| size_of_key(dataset, key, output));
+    let named = match args.all {
+        true => None,
+        false => Some(dataset_or_default(args.dataset, "--all")?),
+    };
+    if let (Some(name), Some(key)) = (&named, &args.key) {
+        return settings.with_existing_dataset(name, |dataset| size_of_key(dataset, key, output));
     }
-    settings.with_client(|client| {
-        let names = match args.dataset {
+    settings.with_existing_client(|client| {
+        let names = match named {
             Some(name) => vec![name],
             None => client.datasets()?,
         };

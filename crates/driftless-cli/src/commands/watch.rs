@@ -22,6 +22,9 @@ pub(crate) fn watch(settings: &Settings, args: WatchArgs, output: &Output) -> Re
     if args.once || args.every.is_some() {
         settings.check_for_sync()?;
     }
+    if !is_synced {
+        settings.check_store()?;
+    }
     let runtime = runtime()?;
     settings.with_client(|client| {
         if args.once {

@@ -16,7 +16,7 @@ struct Going {
 }
 
 pub(crate) fn wipe(settings: &Settings, args: WipeArgs, output: &Output) -> Result<(), Failure> {
-    settings.with_client(|client| {
+    settings.with_existing_client(|client| {
         let going = Going::of(client)?;
         if args.yes {
             let unsynced = match args.lose_unsynced {

@@ -12,6 +12,8 @@ use driftless_wire::{DatasetName, IdentityId, IdentityPoolId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::Amount;
+
 const VERSION: u32 = 1;
 
 /// From where to where data go: what tells one migration from another.
@@ -41,6 +43,9 @@ struct Line {
     identity: IdentityId,
     dataset: DatasetName,
     step: Step,
+    /// How much was copied, once it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amount: Option<Amount>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +55,13 @@ enum Step {
     Done,
 }
 
+type Steps = HashMap<(IdentityId, DatasetName), (Step, Option<Amount>)>;
+
 /// The record of one migration; each entry waits for the disk.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
-    steps: HashMap<(IdentityId, DatasetName), Step>,
+    steps: Steps,
 }
 
 /// Why a journal cannot be used.
@@ -68,7 +75,10 @@ pub enum JournalError {
     #[error("another migration has the state file open")]
     InUse,
     /// The file is of another migration: give each its own.
-    #[error("the state file is of a migration from {} to {}", .0.from, .0.to)]
+    #[error(
+        "the state file is of a migration from pool {} at {} to pool {} at {}; it is as it was, give each migration its own",
+        .0.from_pool, .0.from, .0.to_pool, .0.to
+    )]
     OtherRoute(Box<Route>),
     /// The file is no journal, is damaged, or is of a later version; it was not touched.
     #[error("line {line} of the state file makes no sense")]
@@ -121,11 +131,17 @@ impl Journal {
         self.step(identity, dataset).is_some()
     }
 
-    pub(super) fn is_done(&self, identity: &IdentityId, dataset: &DatasetName) -> bool {
-        self.step(identity, dataset) == Some(Step::Done)
+    /// Returns how much was copied, as far as that was noted, or `None` if the dataset is not done.
+    pub(super) fn done(
+        &self,
+        identity: &IdentityId,
+        dataset: &DatasetName,
+    ) -> Option<Option<Amount>> {
+        let (step, amount) = self.step(identity, dataset)?;
+        (step == Step::Done).then_some(amount)
     }
 
-    fn step(&self, identity: &IdentityId, dataset: &DatasetName) -> Option<Step> {
+    fn step(&self, identity: &IdentityId, dataset: &DatasetName) -> Option<(Step, Option<Amount>)> {
         let key = (identity.clone(), dataset.clone());
         self.steps.get(&key).copied()
     }
@@ -137,7 +153,7 @@ impl Journal {
     ) -> Result<(), JournalError> {
         match self.is_begun(identity, dataset) {
             true => Ok(()),
-            false => self.note(identity, dataset, Step::Begun),
+            false => self.note(identity, dataset, Step::Begun, None),
         }
     }
 
@@ -145,8 +161,9 @@ impl Journal {
         &mut self,
         identity: &IdentityId,
         dataset: &DatasetName,
+        amount: Amount,
     ) -> Result<(), JournalError> {
-        self.note(identity, dataset, Step::Done)
+        self.note(identity, dataset, Step::Done, Some(amount))
     }
 
     fn note(
@@ -154,15 +171,18 @@ impl Journal {
         identity: &IdentityId,
         dataset: &DatasetName,
         step: Step,
+        amount: Option<Amount>,
     ) -> Result<(), JournalError> {
         let (identity, dataset) = (identity.clone(), dataset.clone());
         let line = Line {
             identity,
             dataset,
             step,
+            amount,
         };
         self.append(&line)?;
-        self.steps.insert((line.identity, line.dataset), step);
+        self.steps
+            .insert((line.identity, line.dataset), (step, amount));
         Ok(())
     }
 
@@ -175,11 +195,7 @@ impl Journal {
 }
 
 /// Reads whole lines. A file without any is not taken over, unless it is empty: it may be somebody's.
-fn read(
-    text: &[u8],
-    length: usize,
-    route: &Route,
-) -> Result<HashMap<(IdentityId, DatasetName), Step>, JournalError> {
+fn read(text: &[u8], length: usize, route: &Route) -> Result<Steps, JournalError> {
     let mut lines = text.split_inclusive(|byte| *byte == b'\n').zip(1..);
     let Some((head, _)) = lines.next() else {
         return match length {
@@ -196,7 +212,7 @@ fn read(
     }
     let steps = lines.map(|(text, line)| {
         let line: Line = parse(text, line)?;
-        Ok(((line.identity, line.dataset), line.step))
+        Ok(((line.identity, line.dataset), (line.step, line.amount)))
     });
     steps.collect()
 }

@@ -164,6 +164,10 @@ fn store_that_lost_edits_goes_on_if_it_is_repaired() {
     assert_eq!(code, 6);
     let message = error["messages"][0].as_str().unwrap();
     assert!(message.contains("commits 3 to 4") && message.contains("--repair"));
+    let (code, error) = device.fail(&["get", "k"]);
+    let message = error["messages"][0].as_str().unwrap();
+    assert_eq!(code, 6);
+    assert!(message.contains("what is left is whole") && message.contains("--accept-loss"));
     let (code, report) = doctor(&device, &["--repair"]);
     assert_eq!((code, &report["lost"]), (0, &json!("commits 3 to 4")));
     assert_eq!(report["datasets"][0]["repaired"], true);
@@ -204,11 +208,26 @@ fn damaged_records_are_told_and_written_anew() {
 }
 
 #[test]
+fn sync_tells_people_that_it_repaired() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let (device, hand) = (Device::of(&service), Hand::new(&service));
+    device.run(&["put", "k", "1"]);
+    assert!(!device.text(&["sync"]).contains("damaged"));
+    hand.write(&[("_driftless.head", Some("garbage"))]);
+    let told = device.text(&["sync"]);
+    assert!(
+        told.contains("notes: what the service holds was damaged"),
+        "{told}"
+    );
+}
+
+#[test]
 fn plain_records_of_old_clients_are_noted() {
     let data = tempfile::tempdir().unwrap();
     let service = Service::start(data.path());
     let (device, hand) = (Device::of(&service), Hand::new(&service));
-    device.run(&["list", "--datasets"]);
+    object_of(&mut device.undecided(&["put", "k", "v", "-d", "other"]));
     hand.write(&[("a", Some("1"))]);
     let (code, report) = doctor(&device, &[]);
     assert_eq!((code, first(&report).0), (0, "note"));

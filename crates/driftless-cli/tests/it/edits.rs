@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Device;
+use crate::harness::{Device, failure_of, object_of};
 
 #[test]
 fn value_of_each_type_comes_back_with_its_type() {
@@ -30,6 +30,36 @@ fn value_of_each_type_comes_back_with_its_type() {
 }
 
 #[test]
+fn value_comes_from_a_file_or_from_stdin() {
+    let device = Device::alone();
+    let file = device.store().with_extension("txt");
+    let path = file.to_str().unwrap();
+    let long = format!("{}\n", "word ".repeat(30_000));
+    std::fs::write(&file, &long).unwrap();
+    assert_eq!(device.run(&["put", "long", "--file", path])["value"], long);
+
+    std::fs::write(&file, "AP8\n=\n").unwrap();
+    device.run(&["put", "bytes", "--file", path, "--type", "bytes"]);
+    assert_eq!(device.run(&["get", "bytes"])["value"], "AP8=");
+    let mut command = device.command(&["insert", "list", "--file", "-", "--type", "int"]);
+    let stdin = std::fs::File::open(&file).unwrap();
+    assert_eq!(failure_of(command.stdin(stdin)).0, 2, "it is no int");
+    std::fs::write(&file, " 7\n").unwrap();
+    let stdin = std::fs::File::open(&file).unwrap();
+    let mut command = device.command(&["insert", "list", "--file", "-", "--type", "int"]);
+    object_of(command.stdin(stdin));
+    assert_eq!(device.text(&["get", "list"]), "[7]\n");
+
+    let mut both = device.command(&["put", "k", "v", "--file", path]);
+    assert_eq!(both.output().unwrap().status.code(), Some(2));
+    assert_eq!(device.fail(&["put", "k", "--file", "/nowhere"]).0, 7);
+    std::fs::write(&file, [0xff]).unwrap();
+    assert_eq!(device.fail(&["put", "k", "--file", path]).0, 13);
+    let twice = device.fail(&["put", "k", r#"{"a":1,"a":2}"#, "--type", "json"]);
+    assert_eq!(twice.0, 2);
+}
+
+#[test]
 fn counter_grows_and_text_is_edited_in_place() {
     let device = Device::alone();
     device.run(&["increment", "visits"]);
@@ -43,6 +73,32 @@ fn counter_grows_and_text_is_edited_in_place() {
         (note["type"].as_str(), note["value"].as_str()),
         (Some("text"), Some("a-b-!"))
     );
+}
+
+/// The rule of the library, as `docs/cli.md` tells it.
+#[test]
+fn plain_value_gives_way_to_what_merges() {
+    let device = Device::alone();
+    let scalar = |kind: &str| device.run(&["put", "k", "5", "--type", kind]);
+    scalar("string");
+    assert_eq!(device.run(&["increment", "k"])["value"], 1);
+    device.run(&["remove", "k"]);
+    scalar("int");
+    assert_eq!(device.run(&["text", "k", "--insert", "a"])["value"], "a");
+    device.run(&["remove", "k"]);
+    scalar("string");
+    assert_eq!(device.run(&["insert", "k", "a"])["type"], "list");
+    device.run(&["remove", "k"]);
+    scalar("string");
+    assert_eq!(device.run(&["add", "k", "a"])["type"], "set");
+    for refused in [
+        ["increment", "k", "1"],
+        ["text", "k", "--insert=a"],
+        ["insert", "k", "a"],
+    ] {
+        assert_eq!(device.fail(&refused).0, 4, "{refused:?}");
+    }
+    assert_eq!(device.run(&["get", "k"])["type"], "set");
 }
 
 #[test]

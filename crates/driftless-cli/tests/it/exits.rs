@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use driftless::{Client, Scalar};
 
-use crate::harness::{Device, IDENTITY, POOL, Service, driftless, failure_of};
+use crate::harness::{Device, IDENTITY, POOL, Service, driftless, failure_of, object_of};
 
 fn check((code, error): (i32, serde_json::Value), expected: i32, name: &str) {
     assert_eq!(
@@ -110,6 +110,88 @@ fn directory_that_is_no_store_is_left_alone() {
     fs::write(device.store().join("letter.txt"), "dear").unwrap();
     check(device.fail(&["put", "a", "1"]), 2, "usage");
     assert_eq!(fs::read_dir(device.store()).unwrap().count(), 1);
+}
+
+/// The variable is what stands back: only a flag contradicts another flag, or sends a file elsewhere.
+#[test]
+fn dataset_of_the_environment_gives_way_to_every_flag() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let device = Device::of(&service);
+    device.run(&["put", "k", "v"]);
+    let with_default = |args: &[&str]| {
+        let mut command = device.undecided(args);
+        command.env("DRIFTLESS_DATASET", "usual");
+        command
+    };
+    object_of(&mut with_default(&["put", "k", "usual"]));
+    let count = |args: &[&str]| {
+        let report = object_of(&mut with_default(args));
+        report["datasets"].as_array().unwrap().len()
+    };
+    assert_eq!(count(&["sync", "--all"]), 2);
+    assert_eq!(count(&["size", "--all"]), 2);
+    assert_eq!(count(&["list", "--datasets"]), 2);
+    assert_eq!(count(&["list", "--remote"]), 2);
+    assert_eq!(count(&["doctor"]), 2);
+    for command in [["sync"], ["size"]] {
+        let report = object_of(&mut with_default(&command));
+        let name = report["datasets"][0].get("dataset").unwrap();
+        assert_eq!((name.as_str(), count(&command)), (Some("usual"), 1));
+    }
+    assert_eq!(object_of(&mut with_default(&["list"]))["dataset"], "usual");
+    assert_eq!(
+        object_of(&mut with_default(&["size", "k"]))["dataset"],
+        "usual"
+    );
+
+    let file = device.store().with_extension("json");
+    let path = file.to_str().unwrap();
+    device.run(&["export", "--output", path]);
+    let report = object_of(&mut with_default(&["import", path]));
+    assert_eq!(report["dataset"], "notes", "the dataset is the file's");
+
+    for command in [["list"], ["sync"], ["size"]] {
+        check(failure_of(&mut device.undecided(&command)), 2, "usage");
+    }
+    let mut both = device.command(&["sync", "-d", "notes", "--all"]);
+    assert_eq!(both.output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn commands_that_only_read_make_no_store() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let device = Device::alone();
+    for is_empty in [false, true] {
+        let commands: [&[&str]; 9] = [
+            &["get", "a"],
+            &["list"],
+            &["list", "--datasets"],
+            &["conflicts"],
+            &["export"],
+            &["size"],
+            &["size", "a"],
+            &["size", "--all"],
+            &["watch", "--for", "0"],
+        ];
+        for command in commands {
+            let (code, error) = device.fail(command);
+            let message = error["messages"][0].as_str().unwrap();
+            assert_eq!(code, 7, "{command:?}");
+            assert!(message.starts_with("there is no store in "), "{message}");
+        }
+        let mut remote = device.undecided(&["list", "--remote"]);
+        remote.env("DRIFTLESS_ENDPOINT", &service.endpoint);
+        assert_eq!(object_of(&mut remote)["datasets"], serde_json::json!([]));
+        match is_empty {
+            false => {
+                assert!(!device.store().exists());
+                fs::create_dir(device.store()).unwrap();
+            }
+            true => assert_eq!(fs::read_dir(device.store()).unwrap().count(), 0),
+        }
+    }
 }
 
 #[test]

@@ -209,6 +209,9 @@ fn datasets_of_devices_go_on_at_the_target() {
     assert_eq!(b.run(&["export"]), a.run(&["export"]));
     let again = object_of(&mut world.resumable());
     assert_eq!(again["datasets"][0]["outcome"], "done before");
+    for amount in ["records", "bytes", "tombstones_left"] {
+        assert_eq!(again["datasets"][0][amount], report["datasets"][0][amount]);
+    }
 }
 
 #[test]
@@ -347,7 +350,16 @@ fn broken_run_is_taken_up_by_the_next() {
         world.values(&world.target, "notes"),
         world.values(&world.source, "notes")
     );
-    assert_eq!(world.copy(way(&world.target)).unwrap(), Outcome::Done);
+    let done = world.copy(way(&world.target)).unwrap();
+    let Outcome::Done(Some(amount)) = done else {
+        panic!("{done:?}");
+    };
+    assert_eq!((amount.records, amount.bytes), (2, 4));
+    let noted = fs::read_to_string(world.state()).unwrap();
+    let (before, _) = noted.split_once(r#","amount""#).unwrap();
+    fs::write(world.state(), format!("{before}}}\n")).unwrap();
+    let done = world.copy(way(&world.target)).unwrap();
+    assert_eq!(done, Outcome::Done(None), "amounts were not noted always");
 }
 
 #[test]
@@ -379,7 +391,13 @@ fn state_file_of_another_migration_is_refused() {
     let before = fs::read(world.state()).unwrap();
     let mut other = world.resumable();
     other.args(["--to-pool", OTHER]);
-    assert_eq!(failure_of(&mut other).0, 13);
+    let (code, error) = failure_of(&mut other);
+    let message = error["messages"][0].as_str().unwrap();
+    assert_eq!(code, 13);
+    assert!(
+        message.contains(&format!("to pool {POOL} at ")),
+        "it tells what is another: {message}"
+    );
     assert_eq!(fs::read(world.state()).unwrap(), before);
     fs::write(world.state(), "not a journal").unwrap();
     assert_eq!(failure_of(&mut world.resumable()).0, 13);
@@ -392,6 +410,24 @@ fn state_that_is_no_file_is_not_read_for_ever() {
     let world = World::new();
     let mut command = world.command(&["--state", "/dev/zero"]);
     assert_eq!(failure_of(&mut command).0, 7);
+}
+
+#[test]
+fn missing_credentials_of_the_target_are_named_as_the_target_has_them() {
+    let world = World::new();
+    for name in [
+        "DRIFTLESS_TO_ACCESS_KEY_ID",
+        "DRIFTLESS_TO_SECRET_ACCESS_KEY",
+    ] {
+        let (code, error) = failure_of(world.resumable().env_remove(name));
+        let message = error["messages"][0].as_str().unwrap();
+        assert_eq!(code, 9);
+        assert!(
+            message.starts_with(&format!("{name} is not set")),
+            "{message}"
+        );
+    }
+    assert!(!world.state().exists(), "nothing was begun");
 }
 
 #[test]
@@ -437,6 +473,11 @@ fn service_that_is_gone_is_a_network_failure() {
     let (code, error) = failure_of(&mut world.resumable());
     assert_eq!(
         (code, &error["messages"][0]),
-        (8, &json!("the target failed"))
+        (
+            8,
+            &json!(
+                "the target failed; what was copied stays there, run the same command again to go on with the rest"
+            )
+        )
     );
 }

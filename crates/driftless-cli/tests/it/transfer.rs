@@ -114,6 +114,75 @@ fn dataset_is_that_of_the_file_unless_another_is_named() {
 }
 
 #[test]
+fn backup_stays_where_the_dataset_is_not_in_the_store() {
+    let device = Device::alone();
+    device.run(&["put", "k", "v"]);
+    let path = device.store().with_extension("json");
+    let backup = path.to_str().unwrap();
+    device.run(&["export", "--output", backup]);
+    let before = fs::read(&path).unwrap();
+    let mut typo = device.undecided(&["export", "-d", "nots", "--output", backup]);
+    let (code, error) = failure_of(&mut typo);
+    assert_eq!((code, error["name"].as_str()), (3, Some("not-found")));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    let mut typo = device.undecided(&["export", "-d", "nots"]);
+    assert_eq!(failure_of(&mut typo).0, 3);
+}
+
+#[test]
+fn restore_of_what_the_service_holds_doubles_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let (old, new) = (Device::of(&service), Device::of(&service));
+    old.run(&["increment", "visits", "7"]);
+    old.run(&["text", "note", "--insert", "once"]);
+    old.run(&["insert", "list", "a"]);
+    old.run(&["sync"]);
+    let backup = old.run(&["export"]);
+
+    let (code, error) = refused(&new, &backup);
+    assert_eq!(code, 4);
+    let message = error["messages"][0].as_str().unwrap();
+    assert!(
+        message.contains("sync --dataset notes") && message.contains("--unsynced"),
+        "{message}"
+    );
+    assert_eq!(new.run(&["list", "--datasets"])["datasets"], json!([]));
+
+    new.run(&["sync"]);
+    assert_eq!(import(&new, &backup)["changed"], 0);
+    new.run(&["increment", "visits", "-5"]);
+    assert_eq!(import(&new, &backup)["changed"], 1);
+    new.run(&["sync"]);
+    assert_eq!(without_authors(new.run(&["export"])), backup);
+}
+
+#[test]
+fn import_goes_on_where_the_service_holds_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let node = json!({ "type": "counter", "value": 7 });
+    let backup = json!({ "version": 1, "dataset": "notes", "entries": { "visits": node } });
+    let fresh = Device::of(&service);
+    fresh.run(&["sync"]);
+    assert_eq!(refused(&fresh, &backup).0, 4, "nothing was there to sync");
+    let path = file(&fresh, &backup);
+    let path = path.to_str().unwrap();
+    assert_eq!(fresh.run(&["import", "--unsynced", path])["changed"], 1);
+    assert_eq!(
+        import(&fresh, &backup)["changed"],
+        0,
+        "it has edits of its own now"
+    );
+
+    let began_here = Device::of(&service);
+    began_here.run(&["put", "title", "mine"]);
+    assert_eq!(import(&began_here, &backup)["changed"], 1);
+    let alone = Device::alone();
+    assert_eq!(import(&alone, &backup)["changed"], 1, "there is no service");
+}
+
+#[test]
 fn file_with_anything_unknown_changes_nothing() {
     let device = Device::alone();
     device.run(&["put", "k", "before"]);
