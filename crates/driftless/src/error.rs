@@ -34,7 +34,9 @@ pub enum OpenError {
     /// The disk lost edits that were acknowledged: its files were damaged or changed. What is left
     /// is whole; [`accept_loss`](crate::ClientBuilder::accept_loss) goes on with it, and a
     /// synchronization brings back what the service knows.
-    #[error("the store lost acknowledged edits: {what}")]
+    #[error(
+        "the store lost acknowledged edits: {what}; what is left is whole; accept the loss to go on with it, and synchronize"
+    )]
     Lost {
         /// Which, and where the damaged journal is kept.
         what: String,
