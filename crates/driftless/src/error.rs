@@ -37,7 +37,7 @@ pub enum OpenError {
     /// is whole; [`accept_loss`](crate::ClientBuilder::accept_loss) goes on with it, and a
     /// synchronization brings back what the service knows.
     #[error(
-        "the store lost acknowledged edits: {what}; what is left is whole; accept the loss to go on with it"
+        "the store lost acknowledged edits: {what}; what is left is whole; accept the loss to go on with it, and synchronize"
     )]
     Lost {
         /// Which, and where the damaged journal is kept.

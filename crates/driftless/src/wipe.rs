@@ -35,7 +35,10 @@ pub enum Unsynced {
 #[non_exhaustive]
 pub enum WipeError {
     /// Edits would be lost, and nothing was removed: synchronize first, or wipe with [`Unsynced::Lose`].
-    #[error("{} datasets have edits that were not synchronized", datasets.len())]
+    #[error(
+        "{} datasets have edits that were not synchronized, and nothing was removed; synchronize them first, or say that the edits may go",
+        datasets.len()
+    )]
     Unsynced {
         /// The datasets. A damaged one is among them, for nobody can tell.
         datasets: Vec<DatasetKey>,

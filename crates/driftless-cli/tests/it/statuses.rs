@@ -49,6 +49,8 @@ fn what_the_service_told_last_is_there_offline() {
     let (a, b) = (Device::of(&service), Device::of(&service));
     a.run(&["put", "k", "v"]);
     a.run(&["sync"]);
+    assert_eq!(b.fail(&["status", "--all"]).0, 7, "no store is made");
+    b.run(&["sync", "--all"]);
     assert_eq!(b.run(&["status", "--all"])["datasets"], json!([]));
     let first = b.run(&["status", "--all", "--remote"]);
     assert_eq!(
@@ -59,6 +61,7 @@ fn what_the_service_told_last_is_there_offline() {
         (&json!("notes"), &json!(false))
     );
     let c = Device::of(&service);
+    c.run(&["sync", "--all"]);
     let listed = c.run(&["list", "--remote"]);
     drop(service);
     assert_eq!(b.run(&["status", "--all"]), first);

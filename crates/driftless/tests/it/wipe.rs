@@ -25,6 +25,8 @@ async fn trap_55_wipe_refuses_while_edits_are_unsynced_and_names_the_datasets() 
     notes.put("more", 2).unwrap();
     for scope in [Scope::Identity, Scope::Device] {
         let refused = device.client.wipe(scope, Unsynced::Keep);
+        let told = refused.as_ref().unwrap_err().to_string();
+        assert!(told.contains("nothing was removed; synchronize them first"));
         let Err(WipeError::Unsynced { datasets }) = refused else {
             panic!("{refused:?}")
         };
