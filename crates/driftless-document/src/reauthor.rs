@@ -58,7 +58,24 @@ impl Document {
     /// has seen. `None` if a creation must be set back and the two states contradict each other then: nothing was done, and
     /// the document should [adopt](Self::adopt) what is stored.
     pub fn absorb(&mut self, stored: &State, listed: &Clock, time: i64) -> Option<Absorbed> {
-        let Setbacks { clock, mut lost } = setbacks(self.state(), listed, stored);
+        let setbacks = setbacks(self.state(), listed, stored, false);
+        self.absorb_with(setbacks, stored, time)
+    }
+
+    /// As [`absorb`](Self::absorb), where damage may hide what others have created: what was made and removed here before
+    /// anybody saw it must not claim that theirs was removed.
+    pub fn absorb_damaged(
+        &mut self,
+        stored: &State,
+        listed: &Clock,
+        time: i64,
+    ) -> Option<Absorbed> {
+        let setbacks = setbacks(self.state(), listed, stored, true);
+        self.absorb_with(setbacks, stored, time)
+    }
+
+    fn absorb_with(&mut self, setbacks: Setbacks, stored: &State, time: i64) -> Option<Absorbed> {
+        let Setbacks { clock, mut lost } = setbacks;
         if clock.is_empty() || mutant!(CollisionJoined) {
             let delta = self.join(stored);
             let changed = self.state().changed_keys(&delta);
@@ -115,7 +132,9 @@ impl Document {
     /// and removed here before anybody saw them.
     #[must_use]
     pub fn must_set_back(&self, stored: &State, listed: &Clock) -> bool {
-        !setbacks(self.state(), listed, stored).clock.is_empty()
+        !setbacks(self.state(), listed, stored, false)
+            .clock
+            .is_empty()
     }
 
     /// Takes another state as the document, and writes what `listed` lacks of the old one again, by a new author.
@@ -171,7 +190,7 @@ struct Setbacks {
 }
 
 /// Finds the creators that this device's clock knows more of than anybody saw, where that would cost somebody an object.
-fn setbacks(local: &State, listed: &Clock, stored: &State) -> Setbacks {
+fn setbacks(local: &State, listed: &Clock, stored: &State, is_damaged: bool) -> Setbacks {
     let known = |actor: &Actor| listed.get(actor).copied().unwrap_or(0);
     let unlisted =
         |(actor, counter): &(&Actor, &u32)| actor.is_derived() && **counter > known(actor);
@@ -194,9 +213,11 @@ fn setbacks(local: &State, listed: &Clock, stored: &State) -> Setbacks {
             .get(&life.id.actor)
             .is_some_and(|known| life.id.counter > *known)
     });
+    // An earlier life here that ended unseen may have the id of one that damage hides.
+    let may_collide = |life: &Life| is_damaged && life.id.counter > known(&life.id.actor) + 1;
     let given_up = lives
         .iter()
-        .filter(|life| collides(life, known(&life.id.actor), stored));
+        .filter(|life| may_collide(life) || collides(life, known(&life.id.actor), stored));
     let given_up: BTreeSet<OpId> = given_up.map(|life| life.id).collect();
     for life in lives {
         // It lives here, unseen by others, and stays unless it collides or stands in something that does.

@@ -191,7 +191,11 @@ impl Replica {
             return None;
         }
         self.pin_saved();
-        let Some(absorbed) = self.document.absorb(stored.state(), &listed, time) else {
+        let absorbed = match stored.needs_repair() {
+            true => self.document.absorb_damaged(stored.state(), &listed, time),
+            false => self.document.absorb(stored.state(), &listed, time),
+        };
+        let Some(absorbed) = absorbed else {
             return Some(self.give_way(session, stored.state(), time));
         };
         let is_nothing = absorbed.delta.as_ref().is_some_and(Delta::is_empty);
