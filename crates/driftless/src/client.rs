@@ -144,7 +144,7 @@ impl Client {
     /// next. Nothing leads back to the data of a *guest*. It waits for the disk.
     ///
     /// Of data that were made before anybody was known, those that were adopted stay with who adopted them, even where they
-    /// [could not be moved](IdentityChange::left). While nobody is known yet, there is nobody to sign out: what is there stays
+    /// [could not be moved](crate::IdentityChange::left). While nobody is known yet, there is nobody to sign out: what is there stays
     /// open, and goes to the identity that comes next. To keep it from that one, [`wipe`](Self::wipe) it.
     ///
     /// # Errors
