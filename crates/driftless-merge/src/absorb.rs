@@ -2,7 +2,8 @@
 //!
 //! The lineage decides. The same one, or the first that this device meets: a join. Another one, or none where there was one:
 //! the dataset was deleted, compacted or replaced; the stored state is the document now, and unsynced edits are written onto
-//! it. In a plain-only dataset there is no life yet, and the records decide (`plain_only.rs`). One local commit holds the document, the mirrored records and the count [COGNITO trap 7].
+//! it. In a plain-only dataset there is no life yet, and the records decide (`plain_only.rs`). One local commit holds the
+//! document, the mirrored records and the count [COGNITO trap 7].
 
 use driftless_document::{
     Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State, branch, mutant,

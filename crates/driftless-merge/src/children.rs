@@ -11,8 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Absorbed, Clock, Document, State, branch, mutant};
-use driftless_record::{Stored, encode, is_reserved};
+use driftless_document::{Absorbed, Document, State, branch, mutant};
+use driftless_record::{Stored, is_reserved};
 use driftless_wire::{DatasetName, IdentityId, ListRecordsResponse, Record, Timestamp};
 
 use crate::absorb::COUNTER_LIMIT;
@@ -68,6 +68,8 @@ struct Child {
     is_whole: bool,
     /// Whether plain records stand in it.
     is_plain: bool,
+    /// The bytes of its records, by which the largest gives way.
+    bytes: usize,
 }
 
 impl Children {
@@ -186,6 +188,11 @@ impl Replica {
             is_unwanted: stored.is_some_and(|it| self.row.unwanted.contains(&it.lineage())),
             is_whole,
             is_plain: records.iter().any(is_plain),
+            bytes: records
+                .iter()
+                .filter_map(|it| it.value.as_ref())
+                .map(String::len)
+                .sum(),
         })
     }
 
@@ -242,8 +249,7 @@ impl Replica {
         let children = session.children.read.iter();
         let unmet =
             children.filter(|(_, child)| !child.is_unwanted && !state.has_met(&child.state));
-        let len = |state: &State| encode(&state.diff(&State::new()), &Clock::new()).len();
-        let largest = unmet.max_by_key(|(_, child)| len(&child.state));
+        let largest = unmet.max_by_key(|(_, child)| child.bytes);
         let Some(name) = largest.map(|(name, _)| name.clone()) else {
             return false;
         };

@@ -35,7 +35,7 @@ impl Replica {
         let known = known.collect();
         let over = match self.row.lineage {
             Some(_) => Over::default(),
-            None => self.row.over.clone().deleted(known),
+            None => std::mem::take(&mut self.row.over).deleted(known),
         };
         self.start_anew(actor);
         self.row.over = over;

@@ -57,7 +57,7 @@ impl Replica {
             self.forget_over();
             return self.conclude(session);
         }
-        match self.plan(&mut session, state, &plain) {
+        match self.plan(&mut session, state, &plain, self.is_plain()) {
             Ok(push) => {
                 let brought = Brought {
                     imported: imported.map(|imported| imported.edit),
@@ -93,10 +93,7 @@ impl Replica {
         if self.row.plain != Plain::Wanted || !is_without {
             return self.conclude(session);
         }
-        self.row.plain = Plain::No;
-        let planned = self.plan(&mut session, self.document.state(), &[]);
-        self.row.plain = Plain::Wanted;
-        match planned {
+        match self.plan(&mut session, state, &[], false) {
             Ok(push) => self.push(session, now, push, Vec::new(), Brought::default()),
             Err(_) => self.conclude(session),
         }
@@ -138,17 +135,19 @@ impl Replica {
             over: Some(&stored),
         };
         let push = is_less
-            .then(|| self.plan_life(session, life, &compacted, &[]))?
+            .then(|| self.plan_life(session, life, &compacted, &[], self.is_plain()))?
             .ok()?;
         session.compaction = Compaction::Sent(lineage);
         Some(push)
     }
 
+    /// Plans the push of a state and of plain records; `is_plain` is what head is to say of those.
     fn plan(
         &self,
         session: &mut Session,
         state: &State,
         plain: &[(RecordKey, Option<String>)],
+        is_plain: bool,
     ) -> Result<Push, PlanError> {
         if self.found_too_many(plain) {
             return Err(PlanError::Records {
@@ -171,7 +170,7 @@ impl Replica {
                 }
             }
         };
-        self.plan_life(session, life, state, plain)
+        self.plan_life(session, life, state, plain, is_plain)
     }
 
     fn plan_life(
@@ -180,6 +179,7 @@ impl Replica {
         life: Life<'_>,
         state: &State,
         plain: &[(RecordKey, Option<String>)],
+        is_plain: bool,
     ) -> Result<Push, PlanError> {
         let reserved = self
             .mirror
@@ -201,18 +201,18 @@ impl Replica {
             other_bytes: beside.bytes,
             other_records: beside.records,
             other_added: plain.iter().filter(is_new).count(),
-            seen: self.seen_with(session),
-            plain: self.is_plain(),
+            seen: self.seen_with(session, is_plain),
+            plain: is_plain,
             mended: head.is_some_and(|head| head.mended) || is_damaged,
         };
         driftless_record::plan(life, state, &standing, &self.limits)
     }
 
     /// Returns up to which count head says that plain records were seen: it stays where it was while there are none of ours.
-    fn seen_with(&self, session: &Session) -> SyncCount {
+    fn seen_with(&self, session: &Session, is_plain: bool) -> SyncCount {
         let head = self.stored.as_ref().and_then(Stored::head);
         match head {
-            _ if self.is_plain() => session.listed,
+            _ if is_plain => session.listed,
             Some(head) if head.plain => session.listed,
             Some(head) => head.seen,
             None => SyncCount::ZERO,
