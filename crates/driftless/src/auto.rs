@@ -281,7 +281,7 @@ impl Finder {
 
 fn open_unsynced(shared: Arc<Shared>) {
     let owner = shared.open().owner.clone();
-    let names = shared.store.datasets(&owner).unwrap_or_default();
+    let names = shared.names(&owner).unwrap_or_default();
     let client = Client { shared };
     for name in names {
         let mut open = client.shared.open();

@@ -142,7 +142,7 @@ impl Client {
             let key = DatasetKey::new(owner.clone(), name.clone());
             Ok(self.shared.replica(key)?.size())
         };
-        let stored = self.shared.store.datasets(&owner)?.into_iter();
+        let stored = self.shared.names(&owner)?.into_iter();
         let mut sizes: BTreeMap<_, _> = stored
             .filter(|name| !slots.contains_key(name))
             .map(|name| {
@@ -266,7 +266,7 @@ impl Kept {
             let name = there.dataset_name.clone();
             datasets.entry(name).or_default().there = Some(there);
         }
-        let stored = shared.store.datasets(owner)?.into_iter();
+        let stored = shared.names(owner)?.into_iter();
         for name in stored.chain(slots.keys().cloned()) {
             datasets.entry(name).or_default().is_here = true;
         }
