@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftless_merge::{DatasetKey, Durability, KeySize, Owner, Size, Synced};
-use driftless_store::{CommitError, RecoverError};
+use driftless_merge::{DatasetKey, KeySize, Owner, Size, Synced};
+use driftless_store::CommitError;
 use driftless_wire::{
     Dataset as RemoteDataset, DatasetName, DescribeDatasetRequest, IdentityId, Request, Response,
     Timestamp, limits,
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::dataset::Dataset;
 use crate::error::{DatasetError, SyncError};
+use crate::setting::{self, Unreadable};
 use crate::shared::{Shared, Slots};
 use crate::subscriptions::ask;
 use crate::workers::on_worker;
@@ -243,15 +244,11 @@ struct Kept {
 impl Kept {
     /// Returns what is kept. It can be asked for again at any time, so what cannot be read is as good as nothing.
     fn read(shared: &Arc<Shared>, identity: &IdentityId) -> Result<Self, DatasetError> {
-        let bytes = match shared.store.setting(&setting(identity)) {
-            Ok(bytes) => bytes.unwrap_or_default(),
-            Err(RecoverError::Setting { .. }) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        let kept = serde_json::from_slice(&bytes).ok();
-        Ok(kept
-            .filter(|kept: &Self| kept.version == VERSION)
-            .unwrap_or_default())
+        match setting::read(&*shared.store, &name_of(identity), VERSION) {
+            Ok(kept) => Ok(kept.unwrap_or_default()),
+            Err(Unreadable::Store(error)) => Err(error.into()),
+            Err(_) => Ok(Self::default()),
+        }
     }
 
     /// Lists what is kept together with what is here of the same owner.
@@ -292,10 +289,7 @@ impl Kept {
     }
 
     fn write(&self, shared: &Shared, identity: &IdentityId) -> Result<(), CatalogError> {
-        let bytes = serde_json::to_vec(self).expect("names, numbers and texts are JSON");
-        let kept = shared
-            .store
-            .set_setting(&setting(identity), Some(&bytes), Durability::Disk);
+        let kept = setting::write(&*shared.store, &name_of(identity), Some(self));
         kept.map_err(|error| match error {
             CommitError::Closed => SyncError::Closed.into(),
             error => CatalogError::Write(error),
@@ -306,6 +300,6 @@ impl Kept {
 /// What the names of the settings begin with; the identity follows.
 pub(crate) const SETTINGS: &str = "catalog/";
 
-fn setting(identity: &IdentityId) -> String {
+fn name_of(identity: &IdentityId) -> String {
     format!("{SETTINGS}{identity}")
 }

@@ -11,11 +11,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_merge::{Durability, Owner};
-use driftless_store::{CommitError, RecoverError, Store};
+use driftless_merge::Owner;
+use driftless_store::{CommitError, Store};
 use driftless_transport::BoxError;
 use driftless_wire::IdentityId;
 use serde::{Deserialize, Serialize};
+
+use crate::setting::{self, Unreadable};
 
 /// The setting of the store in which they are kept.
 const SETTING: &str = "old-clients";
@@ -41,42 +43,15 @@ struct Claim {
     ids: BTreeSet<String>,
 }
 
-/// Why claims cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClaimsError {
-    /// They are damaged, or a later version wrote them.
-    #[error("it is not understood")]
-    NotUnderstood(#[source] BoxError),
-    #[error(transparent)]
-    Read(RecoverError),
-}
-
 impl Claims {
-    pub(crate) fn read(store: &dyn Store) -> Result<Self, ClaimsError> {
-        let bytes = match store.setting(SETTING) {
-            Ok(None) => return Ok(Self::default()),
-            Ok(Some(bytes)) => bytes,
-            Err(error @ RecoverError::Setting { .. }) => {
-                return Err(ClaimsError::NotUnderstood(error.into()));
-            }
-            Err(error) => return Err(ClaimsError::Read(error)),
-        };
-        let claims: Self = serde_json::from_slice(&bytes)
-            .map_err(|error| ClaimsError::NotUnderstood(error.into()))?;
-        match claims.version {
-            0..=VERSION => Ok(claims),
-            version => {
-                let what = format!("it has version {version}");
-                Err(ClaimsError::NotUnderstood(what.into()))
-            }
-        }
+    pub(crate) fn read(store: &dyn Store) -> Result<Self, Unreadable> {
+        Ok(setting::read(store, SETTING, VERSION)?.unwrap_or_default())
     }
 
     /// Makes them durable.
     pub(crate) fn write(&mut self, store: &dyn Store) -> Result<(), CommitError> {
         self.version = VERSION;
-        let bytes = serde_json::to_vec(self).expect("texts are JSON");
-        store.set_setting(SETTING, Some(&bytes), Durability::Disk)
+        setting::write(store, SETTING, Some(self))
     }
 
     /// Gives an identity what was claimed for those whose data move to it.
@@ -89,11 +64,11 @@ impl Claims {
     ) -> Result<(), BoxError> {
         let mut claims = match Self::read(store) {
             Ok(claims) => claims,
-            Err(ClaimsError::NotUnderstood(error)) => {
+            Err(Unreadable::Store(error)) => return Err(error.into()),
+            Err(error) => {
                 tracing::warn!(%error, "what was taken of old clients is not understood");
                 return Ok(());
             }
-            Err(ClaimsError::Read(error)) => return Err(error.into()),
         };
         let mut has_changed = false;
         for claim in claims.claims.values_mut() {

@@ -17,6 +17,8 @@ use driftless_store::{CommitError, RecoverError, Store};
 use driftless_wire::{DatasetName, DeviceId, IdentityId, Platform};
 use serde::{Deserialize, Serialize};
 
+use crate::setting::{self, Unreadable};
+
 const VERSION: u32 = 1;
 
 /// The registrations of all identities that used the client.
@@ -116,8 +118,8 @@ impl Devices {
         let mut row = before.clone();
         let answer = change(&mut row);
         if row != before {
-            let bytes = (row != Row::default()).then(|| row.encode());
-            let kept = store.set_setting(&setting(identity), bytes.as_deref(), Durability::Disk);
+            let form = (row != Row::default()).then(|| row.form());
+            let kept = setting::write(store, &name_of(identity), form.as_ref());
             kept.map_err(RowError::Write)?;
             rows.insert(identity.clone(), row);
         }
@@ -205,11 +207,8 @@ impl Devices {
             let row = row.clone();
             return Ok((rows, row));
         }
-        let row = match store.setting(&setting(identity)) {
-            Ok(bytes) => bytes.map_or(Ok(Row::default()), |bytes| Row::decode(&bytes))?,
-            Err(RecoverError::Setting { .. }) => damaged(),
-            Err(error) => return Err(RowError::Read(error)),
-        };
+        let form = setting::read(store, &name_of(identity), VERSION);
+        let row = Row::of(form)?;
         rows.insert(identity.clone(), row.clone());
         Ok((rows, row))
     }
@@ -220,7 +219,7 @@ type Rows<'a> = MutexGuard<'a, BTreeMap<IdentityId, Row>>;
 /// What the names of the settings begin with; the identity follows.
 pub(crate) const SETTINGS: &str = "device/";
 
-fn setting(identity: &IdentityId) -> String {
+fn name_of(identity: &IdentityId) -> String {
     format!("{SETTINGS}{identity}")
 }
 
@@ -348,8 +347,8 @@ impl Row {
             .for_each(|subscription| *subscription = Subscription::Waiting);
     }
 
-    fn encode(&self) -> Vec<u8> {
-        let form = Form {
+    fn form(&self) -> Form {
+        Form {
             version: VERSION,
             device: self.device.as_ref().map(|device| DeviceForm {
                 id: device.id.clone(),
@@ -361,21 +360,21 @@ impl Row {
                 .map(|(name, way)| (name.clone(), (*way).into()))
                 .collect(),
             leaving: self.leaving.iter().cloned().collect(),
-        };
-        serde_json::to_vec(&form).expect("a form of texts is JSON")
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, RowError> {
-        let version = serde_json::from_slice(bytes).map(|VersionForm { version }| version);
-        match version {
-            Ok(VERSION) => Ok(Self::read(bytes).unwrap_or_else(damaged)),
-            Ok(later) => Err(RowError::Version(later)),
-            Err(_) => Ok(damaged()),
         }
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let form: Form = serde_json::from_slice(bytes).ok()?;
+    /// Takes what was read. What is damaged is as good as none: the app registers and subscribes again.
+    fn of(form: Result<Option<Form>, Unreadable>) -> Result<Self, RowError> {
+        match form {
+            Ok(None) => Ok(Self::default()),
+            Ok(Some(form)) => Ok(Self::from_form(form).unwrap_or_else(damaged)),
+            Err(Unreadable::Later(version)) => Err(RowError::Version(version)),
+            Err(Unreadable::Damaged(_)) => Ok(damaged()),
+            Err(Unreadable::Store(error)) => Err(RowError::Read(error)),
+        }
+    }
+
+    fn from_form(form: Form) -> Option<Self> {
         let device = match form.device {
             Some(device) => Some(Registration {
                 id: device.id,
@@ -393,11 +392,6 @@ impl Row {
             leaving: form.leaving.into_iter().collect(),
         })
     }
-}
-
-#[derive(Deserialize)]
-struct VersionForm {
-    version: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -477,27 +471,29 @@ mod tests {
     fn row_reads_back() {
         let mut row = row();
         row.leave(&name("b"));
-        assert_eq!(Row::read(&row.encode()), Some(row));
+        assert_eq!(Row::from_form(row.form()), Some(row));
     }
 
     #[test]
     fn token_is_not_in_the_row() {
         let mut row = Row::default();
         row.register("id".parse().unwrap(), Digest::of(Platform::Gcm, "a-token"));
-        assert!(!String::from_utf8(row.encode()).unwrap().contains("a-token"));
+        let text = serde_json::to_string(&row.form()).unwrap();
+        assert!(!text.contains("a-token"));
     }
 
     #[test]
     fn damaged_row_is_none_and_a_later_one_is_refused() {
-        assert_eq!(Row::decode(b"{").unwrap(), Row::default());
-        assert_eq!(
-            Row::decode(br#"{"version":1,"device":7}"#).unwrap(),
-            Row::default()
-        );
-        assert!(matches!(
-            Row::decode(br#"{"version":2,"device":7}"#),
-            Err(RowError::Version(2))
-        ));
+        let read = |bytes: &str| Row::of(setting::parse(bytes.as_bytes(), VERSION).map(Some));
+        for damaged in [
+            "{",
+            r#"{"version":1,"device":7}"#,
+            r#"{"version":1,"device":{"id":"id","digest":"no"}}"#,
+        ] {
+            assert_eq!(read(damaged).unwrap(), Row::default());
+        }
+        let later = read(r#"{"version":2,"device":7}"#);
+        assert!(matches!(later, Err(RowError::Version(2))));
     }
 
     #[test]

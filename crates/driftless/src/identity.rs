@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::claims::Claims;
 use crate::error::{DatasetError, MoveError, SyncError};
 use crate::local_of::LocalOf;
+use crate::setting::{self, Unreadable};
 use crate::shared::{Open, Shared};
 use crate::slot::Slot;
 use crate::workers::on_worker;
@@ -467,19 +468,10 @@ impl DeviceRow {
         Ok(self.read()?.identity)
     }
 
+    /// A session tells this error, whatever passes it on, from a pool that cannot be asked.
     fn read(&self) -> Result<Row, Unreadable> {
-        self.try_read().map_err(Unreadable)
-    }
-
-    fn try_read(&self) -> Result<Row, BoxError> {
-        let Some(bytes) = self.store.setting(IDENTITY_SETTING)? else {
-            return Ok(Row::default());
-        };
-        let VersionForm { version } = serde_json::from_slice(&bytes)?;
-        if version > VERSION {
-            return Err(format!("the identity row has version {version}").into());
-        }
-        Ok(serde_json::from_slice(&bytes)?)
+        let row = setting::read(&*self.store, IDENTITY_SETTING, VERSION)?;
+        Ok(row.unwrap_or_default())
     }
 
     fn write(&self, row: Row) -> Result<(), CommitError> {
@@ -487,21 +479,8 @@ impl DeviceRow {
             version: VERSION,
             ..row
         };
-        let bytes = serde_json::to_vec(&row).expect("a row of texts is JSON");
-        self.store
-            .set_setting(IDENTITY_SETTING, Some(&bytes), Durability::Disk)
+        setting::write(&*self.store, IDENTITY_SETTING, Some(&row))
     }
-}
-
-/// Why the row was not read: it is damaged or of a later version, or the disk failed. Whatever passes it on, a session tells it
-/// by this type from a pool that cannot be asked.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct Unreadable(BoxError);
-
-#[derive(Deserialize)]
-struct VersionForm {
-    version: u32,
 }
 
 /// What the store keeps of identities.

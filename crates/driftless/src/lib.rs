@@ -159,6 +159,7 @@ mod recorder;
 mod remedy;
 mod report;
 mod seeds;
+mod setting;
 mod shared;
 mod slot;
 mod subscriptions;

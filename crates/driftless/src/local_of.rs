@@ -9,12 +9,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_merge::{Durability, Owner};
+use driftless_merge::Owner;
 use driftless_store::{CommitError, RecoverError, Store};
 use driftless_wire::{DatasetName, IdentityId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
+use crate::setting::{self, Unreadable};
 use crate::shared::Shared;
 
 /// The setting of the store in which it is kept.
@@ -32,21 +33,19 @@ pub(crate) struct LocalOf {
 
 impl LocalOf {
     pub(crate) fn read(store: &dyn Store) -> Result<Self, RecoverError> {
-        let Some(bytes) = store.setting(SETTING)? else {
-            return Ok(Self::default());
-        };
-        let kept: Option<Self> = serde_json::from_slice(&bytes).ok();
-        kept.filter(|kept| kept.version <= VERSION)
-            .ok_or_else(|| RecoverError::Setting {
+        let kept = setting::read(store, SETTING, VERSION).map_err(|error| match error {
+            Unreadable::Store(error) => error,
+            _ => RecoverError::Setting {
                 name: SETTING.to_owned(),
-            })
+            },
+        });
+        Ok(kept?.unwrap_or_default())
     }
 
     fn write(mut self, store: &dyn Store) -> Result<(), CommitError> {
         self.version = VERSION;
-        let bytes = serde_json::to_vec(&self).expect("texts are JSON");
-        let bytes = (!self.datasets.is_empty()).then_some(bytes);
-        store.set_setting(SETTING, bytes.as_deref(), Durability::Disk)
+        let kept = (!self.datasets.is_empty()).then_some(&self);
+        setting::write(store, SETTING, kept)
     }
 
     pub(crate) fn whose(&self, name: &DatasetName) -> Option<&IdentityId> {
