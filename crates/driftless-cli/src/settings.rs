@@ -254,6 +254,17 @@ impl Settings {
     }
 }
 
+/// Returns the dataset that is meant, or `None` where `--all` was given.
+pub(crate) fn dataset_or_all(
+    named: Option<DatasetName>,
+    is_all: bool,
+) -> Result<Option<DatasetName>, Failure> {
+    match is_all {
+        true => Ok(None),
+        false => dataset_or_default(named, "--all").map(Some),
+    }
+}
+
 /// Returns the dataset that a flag names, or else that of the environment.
 ///
 /// The parser cannot do it where another flag may stand in the flag's place: it takes the variable for the flag, and refuses

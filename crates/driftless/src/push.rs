@@ -45,7 +45,8 @@ pub enum PushError {
 
 impl Client {
     /// Reads a push of the service and synchronizes the dataset that it tells of, if that is behind;
-    /// returns `None` if it is not, which takes no request.
+    /// returns the dataset and what the session did, or `None` if it is not behind, which takes no
+    /// request.
     ///
     /// The payload is JSON: the message itself, or one with the message under `data`, as Apple's
     /// platforms have it. On Android the app writes the strings that came along as an object. It waits
@@ -57,7 +58,7 @@ impl Client {
     /// # Errors
     ///
     /// [`PushError`]; whatever the payload is, nothing is lost and nothing of it is kept.
-    pub async fn handle_push(&self, payload: &str) -> Result<Option<Report>, PushError> {
+    pub async fn handle_push(&self, payload: &str) -> Result<Option<(Dataset, Report)>, PushError> {
         let push = Push::parse(payload).ok_or(PushError::Foreign)?;
         let client = self.clone();
         let behind = on_worker(&*self.shared.workers, move || client.behind(push));
@@ -66,7 +67,7 @@ impl Client {
                 let unread = Unread(Some(&dataset));
                 let report = dataset.synchronize().await?;
                 unread.read();
-                Ok(Some(report))
+                Ok(Some((dataset, report)))
             }
             None => Ok(None),
         }

@@ -68,21 +68,14 @@ impl PushPlatform {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("of").required(true).multiple(true).args(["dataset", "all"]))]
+#[command(group = ArgGroup::new("of").args(["dataset", "all"]))]
 pub(crate) struct SubscribeArgs {
-    /// The dataset
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
-    dataset: Option<DatasetName>,
-    /// Every dataset in the store, whatever --dataset says
+    /// The dataset; DRIFTLESS_DATASET by default
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<DatasetName>,
+    /// Every dataset in the store
     #[arg(long)]
-    all: bool,
-}
-
-impl SubscribeArgs {
-    /// Returns the one dataset that is meant, or `None` if all are.
-    pub(crate) fn dataset(&self) -> Option<&DatasetName> {
-        self.dataset.as_ref().filter(|_| !self.all)
-    }
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

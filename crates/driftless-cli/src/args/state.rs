@@ -20,12 +20,12 @@ pub(crate) enum PlainWish {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("of").required(true).multiple(true).args(["dataset", "all"]))]
+#[command(group = ArgGroup::new("of").args(["dataset", "all"]))]
 pub(crate) struct StatusArgs {
-    /// The dataset
-    #[arg(long, short, env = "DRIFTLESS_DATASET", value_name = "NAME")]
+    /// The dataset; DRIFTLESS_DATASET by default
+    #[arg(long, short, value_name = "NAME")]
     pub(crate) dataset: Option<DatasetName>,
-    /// Every dataset in the store, and those that only the service is known to have, whatever --dataset says
+    /// Every dataset in the store, and those that only the service is known to have
     #[arg(long)]
     pub(crate) all: bool,
     /// Ask the service what it has, one request; what it told last by default

@@ -1,8 +1,6 @@
 //! `push`: being told of changes by the platform's push service, and what to do when that happens.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::path::Path;
 
 use driftless::{Client, DatasetName, Subscription};
 use serde_json::{Value as Json, json};
@@ -14,9 +12,9 @@ use crate::commands::sync::{check_fits, object, runtime};
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::output::{Output, table};
-use crate::settings::Settings;
+use crate::settings::{Settings, dataset_or_all};
 
-/// Bytes of a payload that are read: push networks carry 4 KiB to 5 KiB, and the library refuses more than 16 KiB.
+/// Bytes of a payload that are read: push networks carry 4 KiB to 5 KiB, and the library refuses more than this.
 const MAX_PAYLOAD: u64 = 16 * 1024;
 
 pub(crate) fn push(settings: &Settings, args: PushArgs, output: &Output) -> Result<(), Failure> {
@@ -77,11 +75,11 @@ fn subscribe(
     runtime: &Runtime,
     output: &Output,
 ) -> Result<(), Failure> {
-    let subscriptions = match args.dataset() {
+    let subscriptions = match dataset_or_all(args.dataset.clone(), args.all)? {
         Some(name) => {
             let dataset = client.dataset(name.as_str())?;
             let subscription = runtime.block_on(dataset.subscribe())?;
-            BTreeMap::from([(name.clone(), subscription)])
+            BTreeMap::from([(name, subscription)])
         }
         None => runtime.block_on(client.subscribe_all())?,
     };
@@ -94,7 +92,7 @@ fn unsubscribe(
     runtime: &Runtime,
     output: &Output,
 ) -> Result<(), Failure> {
-    match args.dataset() {
+    match dataset_or_all(args.dataset.clone(), args.all)? {
         Some(name) => runtime.block_on(client.dataset(name.as_str())?.unsubscribe())?,
         None => runtime.block_on(client.unsubscribe_all())?,
     }
@@ -129,14 +127,13 @@ fn handle(
     runtime: &Runtime,
     output: &Output,
 ) -> Result<(), Failure> {
-    let payload = payload(&args.file)?;
-    let Some(report) = runtime.block_on(client.handle_push(&payload))? else {
+    let payload = files::read_text(&args.file, MAX_PAYLOAD)?;
+    let Some((dataset, report)) = runtime.block_on(client.handle_push(&payload))? else {
         return output.answer(
             || json!({ "news": false }),
             || "nothing was to be done: what it tells of is here\n".to_owned(),
         );
     };
-    let dataset = client.dataset(&named_in(&payload))?;
     output.answer(
         || {
             let mut object = object(&dataset, &report);
@@ -152,28 +149,4 @@ fn handle(
         },
     )?;
     check_fits(&dataset, &report)
-}
-
-/// Reads a payload from a file, or from the standard input if the file is named `-`.
-fn payload(file: &Path) -> Result<String, Failure> {
-    let bytes = match file.as_os_str() == "-" {
-        true => {
-            let mut bytes = Vec::new();
-            io::stdin().take(MAX_PAYLOAD + 1).read_to_end(&mut bytes)?;
-            bytes
-        }
-        false => files::read(file, MAX_PAYLOAD)?,
-    };
-    // More than there may be is refused by whoever reads it.
-    String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Input, "the payload is not UTF-8"))
-}
-
-/// Returns the name of the dataset in a payload that was understood.
-fn named_in(payload: &str) -> String {
-    let payload: Json = serde_json::from_str(payload).unwrap_or_default();
-    let message = payload.get("data").unwrap_or(&payload);
-    message["datasetName"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
 }

@@ -13,7 +13,7 @@ use crate::commands::sync::runtime;
 use crate::exit::Failure;
 use crate::output::{Output, bytes, shortened, table};
 use crate::progress;
-use crate::settings::Settings;
+use crate::settings::{Settings, dataset_or_all};
 use crate::value::moment_text;
 
 /// What is known of the device and its datasets.
@@ -50,15 +50,16 @@ pub(crate) fn status(
     if args.remote {
         settings.check_for_sync()?;
     }
+    let named = dataset_or_all(args.dataset, args.all)?;
     let runtime = runtime()?;
     settings.with_existing_client(|client| {
         if args.remote {
             settings.logins.identify(client, &runtime)?;
         }
         let remote = args.remote.then_some(&runtime);
-        let status = match &args.dataset {
-            Some(name) if !args.all => of_one(client, name, remote, output)?,
-            _ => of_all(client, remote, output)?,
+        let status = match &named {
+            Some(name) => of_one(client, name, remote, output)?,
+            None => of_all(client, remote, output)?,
         };
         output.answer(|| object(&status), || text(&status))
     })

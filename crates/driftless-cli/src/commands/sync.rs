@@ -10,14 +10,11 @@ use crate::args::SyncArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, table};
 use crate::progress;
-use crate::settings::{Settings, dataset_or_default};
+use crate::settings::{Settings, dataset_or_all};
 
 pub(crate) fn sync(settings: &Settings, args: SyncArgs, output: &Output) -> Result<(), Failure> {
     settings.check_for_sync()?;
-    let named = match args.all {
-        true => None,
-        false => Some(dataset_or_default(args.dataset, "--all")?),
-    };
+    let named = dataset_or_all(args.dataset, args.all)?;
     let runtime = runtime()?;
     settings.with_client(|client| {
         settings.logins.identify(client, &runtime)?;

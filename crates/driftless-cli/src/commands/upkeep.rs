@@ -9,13 +9,10 @@ use crate::commands::sync::{object, runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, table};
 use crate::progress;
-use crate::settings::{Settings, dataset_or_default};
+use crate::settings::{Settings, dataset_or_all};
 
 pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Result<(), Failure> {
-    let named = match args.all {
-        true => None,
-        false => Some(dataset_or_default(args.dataset, "--all")?),
-    };
+    let named = dataset_or_all(args.dataset, args.all)?;
     if let (Some(name), Some(key)) = (&named, &args.key) {
         return settings.with_existing_dataset(name, |dataset| size_of_key(dataset, key, output));
     }

@@ -46,7 +46,9 @@ async fn trap_56_push_synchronizes_what_is_behind_and_nothing_else() {
         assert!(matches!(late, Ok(None)));
         assert!(fake.requests().is_empty());
         let news = here.handle_push(&push(platform, 2)).await.unwrap();
-        assert!(news.unwrap().changed_here.iter().eq(["key"]));
+        let (dataset, report) = news.unwrap();
+        assert_eq!(dataset.name().as_str(), "notes");
+        assert!(report.changed_here.iter().eq(["key"]));
         assert_eq!(fake.requests(), [ListRecords]);
         let again = here.handle_push(&push(platform, 2)).await;
         assert!(matches!(again, Ok(None)));

@@ -141,7 +141,7 @@ async fn push_comes_to_the_others_and_brings_them_the_edit() {
     there.edit(1).await;
     let [hint] = fake.hints().try_into().unwrap();
     assert_eq!(hint.token, "here");
-    let report = here
+    let (_, report) = here
         .client
         .handle_push(&hint.payload())
         .await
