@@ -60,6 +60,8 @@ fn trap_31_what_could_not_be_moved_to_ann_waits_for_her_and_is_shown_to_nobody_e
 
     ann.sign_out().unwrap();
     assert!(ann.datasets().unwrap().is_empty());
+    assert!(ann.sizes().unwrap().is_empty());
+    assert!(ann.catalog().unwrap().datasets.is_empty());
     let refused = ann.dataset("notes").unwrap_err();
     assert!(
         matches!(&refused, DatasetError::OtherIdentity { identity } if identity.as_str() == ANN)
