@@ -7,7 +7,6 @@ use driftless_benches::{
 };
 use driftless_document::{Clock, State};
 use driftless_record::{Life, Limits, Lineage, Push, Standing, decode, encode, plan, read};
-use driftless_wire::SyncCount;
 
 fn main() {
     let mode = Mode::from_args();
@@ -95,20 +94,10 @@ fn of(what: &str, device: Device, runs: usize, report: &mut Report) {
 
 /// Returns the push that writes a state as a new base.
 fn base(state: &State) -> Push {
-    let records = BTreeMap::new();
-    let standing = Standing {
-        records: &records,
-        other_bytes: 0,
-        other_records: 0,
-        other_added: 0,
-        seen: SyncCount::ZERO,
-        plain: false,
-        mended: false,
-    };
     let life = Life::Begun {
         lineage: Lineage::from_bytes([7; 8]),
         predecessor: None,
         over: None,
     };
-    plan(life, state, &standing, &Limits::default()).expect("the sample fits")
+    plan(life, state, &Standing::NOTHING, &Limits::default()).expect("the sample fits")
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use driftless_document::{Actor, Document, Scalar, State};
 use driftless_record::{Frame, Life, Limits, Standing, Stored, plan, read};
-use driftless_wire::SyncCount;
 
 use crate::input::Input;
 
@@ -81,12 +80,7 @@ fn push_edit(mut records: BTreeMap<String, String>, stored: &Stored) {
     let sizes: BTreeMap<String, usize> = sizes.collect();
     let standing = Standing {
         records: &sizes,
-        other_bytes: 0,
-        other_records: 0,
-        other_added: 0,
-        seen: SyncCount::ZERO,
-        plain: false,
-        mended: false,
+        ..Standing::NOTHING
     };
     let state = edited(stored.state());
     let Ok(push) = plan(Life::Continued(stored), &state, &standing, &limits()) else {

@@ -66,6 +66,19 @@ pub struct Standing<'a> {
     pub mended: bool,
 }
 
+impl Standing<'static> {
+    /// Nothing at all stands there.
+    pub const NOTHING: Self = Self {
+        records: &BTreeMap::new(),
+        other_bytes: 0,
+        other_records: 0,
+        other_added: 0,
+        seen: SyncCount::ZERO,
+        plain: false,
+        mended: false,
+    };
+}
+
 /// What a push writes, and what then stands there.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

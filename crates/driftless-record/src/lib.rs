@@ -9,26 +9,13 @@
 //! on another state than the one it was made for. `docs/record-format.md` tells every byte and every rule.
 //!
 //! ```
-//! use std::collections::BTreeMap;
-//!
 //! use driftless_document::State;
 //! use driftless_record::{Life, Limits, Lineage, Standing, plan, read};
-//! use driftless_wire::SyncCount;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let limits = Limits::default();
 //! let life = Life::Begun { lineage: Lineage::from_bytes([7; 8]), predecessor: None, over: None };
-//! let nothing = BTreeMap::new();
-//! let standing = Standing {
-//!     records: &nothing,
-//!     other_bytes: 0,
-//!     other_records: 0,
-//!     other_added: 0,
-//!     seen: SyncCount::ZERO,
-//!     plain: false,
-//!     mended: false,
-//! };
-//! let push = plan(life, &State::new(), &standing, &limits)?;
+//! let push = plan(life, &State::new(), &Standing::NOTHING, &limits)?;
 //! let records = push.patches.iter().filter_map(|(key, text)| Some((key.as_str(), text.as_deref()?)));
 //! let stored = read(records, &limits, None)?.ok_or("nothing stands there")?;
 //! assert_eq!(stored.tip(), push.stored.tip());

@@ -1,11 +1,8 @@
 //! What a guest leaves behind who is merged into an identity: a dataset of devices, of old clients, or of both.
 
-use std::collections::BTreeMap;
-
 use driftless::Limits;
 use driftless_document::{Actor, Document, Edit, Value, path};
 use driftless_record::{Life, Lineage, Standing, plan};
-use driftless_wire::SyncCount;
 
 use crate::cloud;
 use crate::draw::Draw;
@@ -72,15 +69,6 @@ fn slots(document: &Document, limits: &Limits, draw: &mut Draw) -> Vec<(String, 
         predecessor: None,
         over: None,
     };
-    let standing = Standing {
-        records: &BTreeMap::new(),
-        other_bytes: 0,
-        other_records: 0,
-        other_added: 0,
-        seen: SyncCount::ZERO,
-        plain: false,
-        mended: false,
-    };
-    let push = plan(life, document.state(), &standing, limits);
+    let push = plan(life, document.state(), &Standing::NOTHING, limits);
     push.expect("a few edits fit").patches
 }

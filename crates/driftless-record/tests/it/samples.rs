@@ -405,12 +405,8 @@ impl Dataset {
             .collect();
         let standing = Standing {
             records: &records,
-            other_bytes: 0,
-            other_records: 0,
-            other_added: 0,
             seen: SyncCount::from(7_000),
-            plain: false,
-            mended: false,
+            ..Standing::NOTHING
         };
         plan(life, state, &standing, limits)
     }

@@ -9,7 +9,7 @@ use driftless_document::{
 };
 use driftless_record::{Life, Limits, Lineage, Standing, plan};
 use driftless_sim::{End, Step, Story};
-use driftless_wire::{Record, SyncCount};
+use driftless_wire::Record;
 
 use super::Stage;
 
@@ -183,12 +183,7 @@ impl LaterVersion {
             .map(|record| (record.key.to_string(), size(record)));
         let standing = Standing {
             records: &sizes.collect(),
-            other_bytes: 0,
-            other_records: 0,
-            other_added: 0,
-            seen: SyncCount::ZERO,
-            plain: false,
-            mended: false,
+            ..Standing::NOTHING
         };
         plan(life, &self.state, &standing, &limits).unwrap().patches
     }
