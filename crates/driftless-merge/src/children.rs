@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{Absorbed, Document, State, branch, mutant};
-use driftless_record::{Stored, is_reserved};
+use driftless_record::{Stored, is_reserved, text_of};
 use driftless_wire::{DatasetName, IdentityId, ListRecordsResponse, Record, Timestamp};
 
 use crate::absorb::COUNTER_LIMIT;
@@ -101,6 +101,12 @@ impl Children {
     pub(crate) fn all_states(&self, is_so: impl Fn(&State) -> bool) -> bool {
         let mut wanted = self.read.values().filter(|child| !child.is_unwanted);
         wanted.all(|child| is_so(&child.state))
+    }
+
+    /// Takes some of those that were read out, to be put back.
+    fn set_aside(&mut self, names: &[DatasetName]) -> Vec<(DatasetName, Child)> {
+        let taken = names.iter().filter_map(|name| self.read.remove_entry(name));
+        taken.collect()
     }
 
     /// Tells whether a state lacks something of those that were read.
@@ -237,24 +243,74 @@ impl Replica {
         (document.state() != state).then(|| document.state().clone())
     }
 
-    /// Leaves the merged datasets where they are that nothing here has room for.
-    pub(crate) fn leave_children(&self, session: &mut Session) {
-        while self.leave_largest_child(session) {}
+    /// Leaves the merged datasets where they are that need more new plain records than there may be beside this state.
+    pub(crate) fn leave_children_beyond_records(&self, session: &mut Session, state: &State) {
+        if !self.is_plain() || self.is_plain_only() || !session.children.has_unmet(state) {
+            return;
+        }
+        let free = self.plain_records_free(state);
+        for name in self.unmet_children(session) {
+            let child = &session.children.read[&name].state;
+            let texts = child.keys().filter(|key| {
+                child
+                    .get(key)
+                    .is_some_and(|value| text_of(&value).is_some())
+            });
+            if texts.filter(|key| self.lacks_record(key)).count() > free {
+                branch!(ChildrenDoNotFit);
+                session.leave(name, LeftOver::Full);
+            }
+        }
     }
 
-    /// Leaves the largest of the merged datasets where it is that do not fit together beside the data here; `false` if none is
-    /// left.
-    pub(crate) fn leave_largest_child(&self, session: &mut Session) -> bool {
+    /// Leaves the merged datasets where they are that nothing here has room for.
+    pub(crate) fn leave_children(&self, session: &mut Session) {
+        for name in self.unmet_children(session) {
+            session.leave(name, LeftOver::Full);
+        }
+    }
+
+    /// Leaves the largest of the merged datasets where they are, as many as there is no room for beside this state; `false` if
+    /// there are none.
+    ///
+    /// It is called when there is no room for all of them, and halves what is in question, since each try is a join and a plan.
+    pub(crate) fn leave_children_beyond_room(
+        &self,
+        session: &mut Session,
+        now: Timestamp,
+        state: &State,
+    ) -> bool {
+        let names = self.unmet_children(session);
+        let (mut fit, mut too_many) = (0, names.len());
+        while fit + 1 < too_many {
+            let tried = usize::midpoint(fit, too_many);
+            let aside = session.children.set_aside(&names[tried..]);
+            let folded = self.fold_children_in(session, now, state);
+            let folded = folded.as_ref().unwrap_or(state);
+            let plain = self.wanted_patches(folded);
+            let has_room = self.plan(session, folded, &plain, self.is_plain()).is_ok();
+            session.children.read.extend(aside);
+            match has_room {
+                true => fit = tried,
+                false => too_many = tried,
+            }
+        }
+        let left = &names[fit..];
+        for name in left {
+            session.leave(name.clone(), LeftOver::Full);
+        }
+        !left.is_empty()
+    }
+
+    /// Returns the merged datasets of which this document lacks something, the smallest first.
+    fn unmet_children(&self, session: &Session) -> Vec<DatasetName> {
         let state = self.document.state();
         let children = session.children.read.iter();
         let unmet =
             children.filter(|(_, child)| !child.is_unwanted && !state.has_met(&child.state));
-        let largest = unmet.max_by_key(|(_, child)| child.bytes);
-        let Some(name) = largest.map(|(name, _)| name.clone()) else {
-            return false;
-        };
-        session.leave(name, LeftOver::Full);
-        true
+        let mut unmet: Vec<_> = unmet.collect();
+        unmet.sort_by_key(|(_, child)| child.bytes);
+        unmet.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// Takes what a push brought of merged datasets, and of plain records with them, into the document; the push stands.

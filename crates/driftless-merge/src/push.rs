@@ -34,13 +34,14 @@ impl Replica {
         {
             return self.push(session, now, push, Vec::new(), Brought::default());
         }
-        let state = imported.as_ref().map(|imported| &imported.state);
-        let state = state.unwrap_or(self.document.state());
+        let unfolded = imported.as_ref().map(|imported| &imported.state);
+        let unfolded = unfolded.unwrap_or(self.document.state());
+        self.leave_children_beyond_records(&mut session, unfolded);
         // A push that adopts brings nothing else, so that one in doubt says nothing about it.
         let folded = (!self.is_plain_only())
-            .then(|| self.fold_children_in(&mut session, now, state))
+            .then(|| self.fold_children_in(&mut session, now, unfolded))
             .flatten();
-        let state = folded.as_ref().unwrap_or(state);
+        let state = folded.as_ref().unwrap_or(unfolded);
         let plain = self.wanted_patches(state);
         let is_done = match &self.stored {
             Some(stored) => {
@@ -65,7 +66,10 @@ impl Replica {
                 };
                 self.push(session, now, push, plain, brought);
             }
-            Err(_) if folded.is_some() && self.leave_largest_child(&mut session) => {
+            Err(_)
+                if folded.is_some()
+                    && self.leave_children_beyond_room(&mut session, now, unfolded) =>
+            {
                 branch!(ChildrenDoNotFit);
                 self.offer(session, now);
             }
@@ -73,7 +77,8 @@ impl Replica {
             Err(_) if self.can_be_plain_only() => self.offer_plain_only(session, now),
             Err(_) => {
                 branch!(Full);
-                session.summary.full = Some(self.size());
+                // With what old clients wrote and has no room either: it is not in the document yet.
+                session.summary.full = Some(self.size_with(state));
                 self.offer_without_records(session, now);
             }
         }
@@ -142,7 +147,7 @@ impl Replica {
     }
 
     /// Plans the push of a state and of plain records; `is_plain` is what head is to say of those.
-    fn plan(
+    pub(crate) fn plan(
         &self,
         session: &mut Session,
         state: &State,

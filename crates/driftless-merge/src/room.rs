@@ -145,13 +145,17 @@ impl Replica {
     /// Returns what the dataset takes and may take; it encodes the whole state to know.
     #[must_use]
     pub fn size(&self) -> Size {
+        self.size_with(self.document.state())
+    }
+
+    /// Returns what the dataset would take with this state.
+    pub(crate) fn size_with(&self, state: &State) -> Size {
         if self.is_plain_only() {
             return self.size_of_records();
         }
-        let state = self.document.state();
         let encoded = driftless_record::encode(&state.diff(&State::new()), &Clock::new());
         let past = past_of_state(state);
-        let beside = self.beside_to_be();
+        let beside = self.beside_of(state);
         Size {
             live: size_of_state(state) + beside.bytes,
             dead: past.dead,
@@ -246,7 +250,7 @@ impl Replica {
 
     /// Tells whether neither a record nor anything on its way to one stands at a key. What is shown is asked last: a text is made
     /// whole to know it.
-    fn lacks_record(&self, key: &str) -> bool {
+    pub(crate) fn lacks_record(&self, key: &str) -> bool {
         let record = RecordKey::try_from(key.to_owned());
         let is_recorded = record.is_ok_and(|record| self.mirror.contains_key(&record));
         let is_shown = || {
@@ -259,8 +263,19 @@ impl Replica {
 
     /// Returns the plain records as they will be when all is pushed.
     fn beside_to_be(&self) -> Beside {
+        self.beside_of(self.document.state())
+    }
+
+    /// Returns how many more plain records there may be once this state is pushed.
+    pub(crate) fn plain_records_free(&self, state: &State) -> usize {
+        let standing = self.beside_of(state).records;
+        self.limits.plain_records().saturating_sub(standing)
+    }
+
+    /// Returns the plain records as they will be when this state is pushed.
+    fn beside_of(&self, state: &State) -> Beside {
         let patches = match self.is_plain() {
-            true => self.plain_patches(self.document.state()),
+            true => self.plain_patches(state),
             false => Vec::new(),
         };
         self.beside_after(&patches)

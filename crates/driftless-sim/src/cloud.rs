@@ -133,6 +133,11 @@ impl Cloud {
         self.list_of(&dataset(), now)
     }
 
+    /// Returns how many records a dataset of the identity has, tombstones included.
+    pub(crate) fn records_of(&self, name: &DatasetName, now: Timestamp) -> usize {
+        self.list_of(name, now).records.len()
+    }
+
     fn list_of(&self, name: &DatasetName, now: Timestamp) -> ListRecordsResponse {
         let whole = self.list_since(name, None, now);
         whole.expect("a list of everything is never refused")

@@ -56,6 +56,10 @@ pub enum Outcome {
     /// The joined data do not fit. They are durable and readable here, nothing was pushed in part;
     /// remove something, or [compact](crate::Dataset::compact) what its past takes.
     ///
+    /// What old clients wrote and has no room is counted too. It comes here once it has; until then it stands in their records
+    /// only. If it is what [`size`](crate::Dataset::size) does not count that takes the room, one of them must remove some, or
+    /// the app gives the [plain records](crate::Dataset::retire_plain_records) up.
+    ///
     /// Of a dataset that is kept as [plain records only](crate::Dataset::is_plain_only) what fits was pushed; what is left
     /// does not fit or has no text.
     Full(Size),

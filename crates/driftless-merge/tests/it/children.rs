@@ -2,6 +2,7 @@
 
 use driftless_merge::{LeftOver, Operation, Output};
 use driftless_record::RESERVED_PREFIX;
+use driftless_wire::DatasetName;
 
 use crate::world::{CHILD, Fault, World};
 
@@ -269,18 +270,52 @@ fn compaction_folds_a_merged_dataset_in_too() {
     check(&mut world, &["count", "shared", "text"], 12, Some(7));
 }
 
+/// Returns letters that do not deflate to less than two thirds.
+fn large(seed: u32, length: usize) -> String {
+    let mut x = seed;
+    let next = |_| {
+        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + (x >> 24) as u8 % 26)
+    };
+    (0..length).map(next).collect()
+}
+
+/// Returns which of so many merged datasets of 100,000 letters stay beside so many letters here, by their numbers.
+fn stay_beside(mine: usize, count: u32) -> Vec<u32> {
+    let mut world = World::new(1);
+    world.reference = None;
+    for number in 0..5 {
+        world.put(0, &format!("mine{number}"), large(number, mine / 5));
+    }
+    world.sync(0);
+    let names = (0..count).map(|number| format!("notes.us-east-1:0{number}"));
+    for (number, name) in (0..).zip(names) {
+        let text = large(10 + number, 100_000 + number as usize);
+        world.put_plain_in(&name, &format!("theirs{number}"), &text);
+    }
+    world.sync(0);
+    assert!(world.summary(0).full.is_none());
+    let (left, merged) = (&world.summary(0).left_over, &world.summary(0).merged);
+    assert_eq!(left.len() + merged.len(), count as usize);
+    let number = |name: &DatasetName| name.as_str()[name.as_str().len() - 1..].parse().unwrap();
+    left.keys().map(number).collect()
+}
+
+#[test]
+fn only_the_largest_merged_datasets_stay_that_do_not_fit() {
+    for mine in [880_000, 650_000, 500_000] {
+        let fit = 6 - stay_beside(mine, 6).len() as u32;
+        assert!(0 < fit && fit < 6, "{fit} fit beside {mine}");
+        assert!(stay_beside(mine, 6).into_iter().eq(fit..6));
+        assert_eq!(stay_beside(mine, fit + 1), [fit]);
+        assert!(stay_beside(mine, fit).is_empty());
+    }
+}
+
 #[test]
 fn merged_dataset_that_does_not_fit_stays_and_the_rest_is_synchronized() {
     let mut world = World::new(1);
     world.reference = None;
-    let large = |seed: u32, length: usize| {
-        let mut x = seed;
-        let next = |_| {
-            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            char::from(b'a' + (x >> 24) as u8 % 26)
-        };
-        (0..length).map(next).collect::<String>()
-    };
     for number in 0..3 {
         world.put(0, &format!("mine{number}"), large(number, 220_000));
     }

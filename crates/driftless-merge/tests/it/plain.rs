@@ -585,6 +585,53 @@ fn wish_for_records_without_room_keeps_nothing_else_back() {
 }
 
 #[test]
+fn size_that_is_told_counts_what_old_clients_wrote_and_has_no_room() {
+    let mut world = World::new(1);
+    world.limits = Limits::default().with_dataset_bytes(50_000);
+    world.restart(0);
+    world.keep_plain(0);
+    world.put(0, "mine", 1);
+    world.sync(0);
+    let written: Vec<_> = noise(3, 10_000).collect();
+    for (key, text) in &written {
+        world.put_plain(key, text);
+    }
+    assert_eq!(world.sync(0), 1);
+    let told = world.summary(0).full.unwrap();
+    assert!(told.live > told.refused_above, "{told:?}");
+    assert!(world.devices[0].replica.size().live < told.refused_above);
+    assert_eq!(world.state(0).get("noise0"), None);
+    // An old client makes room.
+    for key in ["noise1", "noise2"] {
+        world.remove_plain_in("notes", key);
+    }
+    world.sync(0);
+    assert_eq!(world.summary(0).full, None);
+    let expected = Value::from(written[0].1.as_str());
+    assert_eq!(value(&world, "noise0"), Some(expected));
+}
+
+#[test]
+fn records_that_have_no_room_stay_when_plain_records_are_given_up() {
+    let mut world = World::new(1);
+    world.limits = Limits::default().with_dataset_bytes(50_000);
+    world.restart(0);
+    world.keep_plain(0);
+    world.put(0, "mine", 1);
+    world.sync(0);
+    for (key, text) in noise(3, 10_000) {
+        world.put_plain(&key, &text);
+    }
+    world.retire_plain(0);
+    world.put(0, "more", 2);
+    world.sync(0);
+    world.sync(0);
+    assert_eq!(world.summary(0).full, None);
+    assert!(!world.devices[0].replica.has_unsynced());
+    assert_eq!(world.plain().len(), 3);
+}
+
+#[test]
 fn what_old_clients_have_is_not_given_up_before_it_is_known() {
     for is_wished in [true, false] {
         let mut world = World::new(2);

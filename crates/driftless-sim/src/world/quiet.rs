@@ -7,7 +7,7 @@ use driftless::{Outcome, Report, Value};
 use driftless_document::{Delta, ObjectId, State};
 use driftless_record::{Stored, text_of};
 use driftless_store::MemoryStore;
-use driftless_wire::{Record, RecordKey};
+use driftless_wire::{DatasetName, Record, RecordKey};
 
 use super::{Checked, World};
 use crate::agenda::Life;
@@ -75,7 +75,7 @@ impl World {
             let (mut is_quiet, mut is_full) = (true, false);
             for device in 0..self.devices.len() {
                 let report = self.call(device)?;
-                is_quiet &= report.requests == quiet_requests(&report);
+                is_quiet &= report.requests == self.quiet_requests(&report);
                 if let Outcome::Full(_) = report.outcome {
                     is_full = true;
                     self.make_room(device)?;
@@ -128,11 +128,20 @@ impl World {
         }
     }
 
-    /// Removes half of all that a device holds, as an app would whose data do not fit.
+    /// Removes half of all that a device holds, as an app would whose data do not fit. Where it holds nothing, what old clients
+    /// wrote has no room, and one of them removes half of that.
     fn make_room(&mut self, device: usize) -> Checked {
         self.tally.count("times room was made");
         let dataset = self.devices[device].dataset.clone();
         let keys: BTreeSet<String> = dataset.keys().into_iter().step_by(2).collect();
+        if keys.is_empty() {
+            let plain = self.plain_texts().into_keys().step_by(2);
+            let plain: BTreeSet<String> = plain.collect();
+            self.ledger.make_room(|key| plain.contains(key));
+            let removed = plain.into_iter().map(|key| (key, None)).collect();
+            self.cloud.write(removed, self.agenda.time());
+            return Ok(());
+        }
         self.ledger.make_room(|key| keys.contains(key));
         for key in keys {
             self.edit(device, |dataset| dataset.remove(&key).map(drop))?;
@@ -315,10 +324,10 @@ impl World {
         };
         // Beside what is left over a push is a list and an update.
         let expected = match pushed.wrote {
-            Some(_) => 1 + quiet_requests(&pushed),
+            Some(_) => 1 + self.quiet_requests(&pushed),
             None => pushed.requests,
         };
-        if quiet.requests == quiet_requests(&quiet) && pushed.requests == expected {
+        if quiet.requests == self.quiet_requests(&quiet) && pushed.requests == expected {
             return Ok(());
         }
         let what = format!(
@@ -327,15 +336,21 @@ impl World {
         );
         Err(self.violation(Check::RequestsAreFew, what))
     }
+
+    /// Returns how many requests a session takes that has nothing to say: a list, and one for each page of each merged dataset
+    /// that has no room.
+    fn quiet_requests(&self, report: &Report) -> u32 {
+        let pages = |name: &DatasetName| {
+            let page = self.setting.page.unwrap_or(u32::MAX);
+            let records = self.cloud.records_of(name, self.agenda.time());
+            (records as u32).div_ceil(page).max(1)
+        };
+        1 + report.left_over.keys().map(pages).sum::<u32>()
+    }
 }
 
 /// Returns what a state shows as texts.
 fn texts(state: &State) -> BTreeMap<String, String> {
     let text = |key: &str| Some((key.to_owned(), text_of(&state.get(key)?)?));
     state.keys().filter_map(text).collect()
-}
-
-/// Returns how many requests a session takes that has nothing to say: a list, and one of each merged dataset that has no room.
-fn quiet_requests(report: &Report) -> u32 {
-    1 + report.left_over.len() as u32
 }
