@@ -83,14 +83,13 @@ impl Settings {
         self.with_client(run)
     }
 
-    /// As [`with_dataset`](Self::with_dataset), but a store that is missing is not made.
+    /// As [`with_existing_client`](Self::with_existing_client), with a dataset that must be in the store.
     pub(crate) fn with_existing_dataset<T>(
         &self,
         name: &DatasetName,
         run: impl FnOnce(&Dataset) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.check_store()?;
-        self.with_dataset(name, run)
+        self.with_existing_client(|client| run(&existing(client, name)?))
     }
 
     /// As [`with_client`](Self::with_client), for what only asks the service: where there is no store, none is made, and
@@ -252,6 +251,21 @@ impl Settings {
             )),
         }
     }
+}
+
+/// Opens a dataset that is in the store: a name that was mistyped would look like an empty one.
+pub(crate) fn existing(client: &Client, name: &DatasetName) -> Result<Dataset, Failure> {
+    match client.datasets()?.contains(name) {
+        true => Ok(client.dataset(name.as_str())?),
+        false => Err(not_in_store(name)),
+    }
+}
+
+pub(crate) fn not_in_store(name: &DatasetName) -> Failure {
+    let message = format!(
+        "dataset {name} is not in the store; `list --datasets` tells which are, and a sync brings what the service has"
+    );
+    Failure::new(Exit::NotFound, message)
 }
 
 /// Returns the dataset that is meant, or `None` where `--all` was given.

@@ -13,7 +13,7 @@ use crate::commands::sync::runtime;
 use crate::exit::Failure;
 use crate::output::{Output, bytes, shortened, table};
 use crate::progress;
-use crate::settings::{Settings, dataset_or_all};
+use crate::settings::{Settings, dataset_or_all, not_in_store};
 use crate::value::moment_text;
 
 /// What is known of the device and its datasets.
@@ -71,6 +71,7 @@ fn of_one(
     remote: Option<&Runtime>,
     output: &Output,
 ) -> Result<Status, Failure> {
+    let is_here = client.datasets()?.contains(name);
     let dataset = client.dataset(name.as_str())?;
     let (there, asked) = match remote {
         Some(runtime) => {
@@ -85,8 +86,12 @@ fn of_one(
             (entry.and_then(|entry| entry.there), catalog.refreshed)
         }
     };
+    let here = match (is_here, &there) {
+        (true, _) => Here::Open(dataset),
+        (false, Some(_)) => Here::Nothing,
+        (false, None) => return Err(not_in_store(name)),
+    };
     let name = name.clone();
-    let here = Here::Open(dataset);
     with_subscriptions(client, asked, vec![(name, here, there)])
 }
 

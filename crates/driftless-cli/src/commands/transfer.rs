@@ -18,13 +18,7 @@ pub(crate) fn export(
     args: ExportArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    settings.with_existing_client(|client| {
-        let name = &args.of.dataset;
-        if !client.datasets()?.contains(name) {
-            let message = format!("dataset {name} is not in the store; nothing was written");
-            return Err(Failure::new(Exit::NotFound, message));
-        }
-        let dataset = &client.dataset(name.as_str())?;
+    settings.with_existing_dataset(&args.of.dataset, |dataset| {
         let object = portable::export(dataset);
         let Some(file) = &args.output else {
             return output.answer(|| object.clone(), || format!("{object:#}\n"));

@@ -9,7 +9,7 @@ use crate::commands::sync::{object, runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, table};
 use crate::progress;
-use crate::settings::{Settings, dataset_or_all};
+use crate::settings::{Settings, dataset_or_all, existing};
 
 pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Result<(), Failure> {
     let named = dataset_or_all(args.dataset, args.all)?;
@@ -23,7 +23,7 @@ pub(crate) fn size(settings: &Settings, args: SizeArgs, output: &Output) -> Resu
         };
         let mut sizes = Vec::new();
         for name in names {
-            let dataset = client.dataset(name.as_str())?;
+            let dataset = existing(client, &name)?;
             sizes.push((name.clone(), dataset.size(), dataset.is_plain_only()));
         }
         output.answer(

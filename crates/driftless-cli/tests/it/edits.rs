@@ -138,6 +138,23 @@ fn lists_are_tables_for_people_and_objects_for_scripts() {
 }
 
 #[test]
+fn dataset_that_is_not_in_the_store_is_not_taken_for_an_empty_one() {
+    let device = Device::alone();
+    device.run(&["put", "a", "1"]);
+    for command in ["list", "conflicts", "size", "status", "export"] {
+        let (exit, error) = failure_of(&mut device.undecided(&[command, "--dataset", "nodes"]));
+        let message = error["messages"][0].as_str().unwrap();
+        assert!(
+            exit == 3 && message.contains("nodes"),
+            "{command}: {message}"
+        );
+    }
+    // Nothing was made by asking.
+    let datasets = device.run(&["list", "--datasets"]);
+    assert_eq!(datasets["datasets"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn export_goes_to_stdout_or_into_a_file() {
     let device = Device::alone();
     device.run(&["put", "a", "1"]);
