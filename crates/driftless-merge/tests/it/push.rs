@@ -1,6 +1,7 @@
 //! Pushes: how many requests a session takes, races, unknown outcomes, room, and servers that cannot be trusted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use driftless_document::Value;
 use driftless_merge::{Failure, Input, Operation, Output, RefusedEdit, SessionError};
@@ -99,17 +100,25 @@ fn push_that_had_landed_before_a_crash_is_known_again() {
     world.check_reference();
 }
 
-#[test]
-fn trap_20_eight_lost_races_end_a_session() {
+/// Lets a device lose each race until its session ends; returns how long it waited after each. Sessions before are of other
+/// seeds.
+fn lose_races(sessions_before: usize) -> Vec<Duration> {
     let mut world = World::new(2);
+    for _ in 0..sessions_before {
+        world.sync(1);
+    }
     world.put(0, "a", 0);
     world.begin(0);
-    let mut races = 0;
+    let (mut races, mut waits) = (0, Vec::new());
     while world.devices[0].outcome.is_none() {
-        if let Some(Output::Update(_)) = world.devices[0].pending {
-            world.put(1, "b", races);
-            world.sync(1);
-            races += 1;
+        match world.devices[0].pending {
+            Some(Output::Update(_)) => {
+                world.put(1, "b", races);
+                world.sync(1);
+                races += 1;
+            }
+            Some(Output::Wait(wait)) => waits.push(wait),
+            _ => {}
         }
         world.answer(0, Fault::Nothing);
     }
@@ -117,6 +126,20 @@ fn trap_20_eight_lost_races_end_a_session() {
     assert_eq!(races, 8);
     assert!(world.devices[0].replica.has_unsynced());
     world.settle();
+    waits
+}
+
+#[test]
+fn trap_20_eight_lost_races_end_a_session_and_devices_wait_differently() {
+    let [one, other] = [0, 1].map(lose_races);
+    assert_eq!([one.len(), other.len()], [7, 7]);
+    for (number, (one, other)) in (1..).zip(one.iter().zip(&other)) {
+        let most = Duration::from_millis(100) * 2_u32.pow(number);
+        for wait in [one, other] {
+            assert!(most / 10 <= *wait && *wait <= most, "{number}: {wait:?}");
+        }
+        assert_ne!(one, other, "after race {number}");
+    }
 }
 
 #[test]
