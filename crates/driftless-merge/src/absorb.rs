@@ -138,7 +138,7 @@ impl Replica {
             }
             if self.has_reserved() {
                 branch!(SlotsRemoved);
-                return None;
+                return self.absorb_nothing(time);
             }
             branch!(LifeEnded);
             session.summary.began_anew = true;
@@ -205,6 +205,16 @@ impl Replica {
         } else {
             branch!(Joined);
         }
+        (!is_nothing).then_some(absorbed)
+    }
+
+    /// Sets back what was made and removed here before anybody saw it, where all slots were removed: the repair would claim that
+    /// namesakes were removed of which the slots told.
+    fn absorb_nothing(&mut self, time: i64) -> Option<Absorbed> {
+        let (nothing, listed) = (State::new(), self.listed_with_sent(&State::new()));
+        self.pin_saved();
+        let absorbed = self.document.absorb_damaged(&nothing, &listed, time)?;
+        let is_nothing = absorbed.delta.as_ref().is_some_and(Delta::is_empty);
         (!is_nothing).then_some(absorbed)
     }
 

@@ -276,6 +276,29 @@ fn removed_slots_are_repaired_in_the_same_life() {
 }
 
 #[test]
+fn repair_of_removed_slots_claims_nothing_of_what_was_made_and_removed_unseen() {
+    for is_made_again in [false, true] {
+        let mut world = two();
+        world.increment(0, "count", 1);
+        world.remove(0, "count");
+        if is_made_again {
+            world.increment(0, "count", 5);
+        }
+        world.increment(1, "count", 3);
+        world.sync(1);
+        // Device 0 never learns of that from the slots.
+        world.remove_slots();
+        for device in [0, 1, 0] {
+            world.sync(device);
+        }
+        let expected = if is_made_again { 8 } else { 3 };
+        for device in &world.devices {
+            assert_eq!(device.replica.document().counter("count"), Some(expected));
+        }
+    }
+}
+
+#[test]
 fn junk_in_every_slot_is_repaired_by_a_device_that_knows_the_life() {
     let mut world = two();
     world.join_device(Default::default());

@@ -73,7 +73,11 @@ impl World {
         let (mut rounds, mut making_room) = (0, 0);
         while rounds < ROUNDS && making_room < ROUNDS_WITHOUT_ROOM {
             let (mut is_quiet, mut is_full) = (true, false);
-            for device in 0..self.devices.len() {
+            let order = match self.cloud.stored(&self.limits(), self.agenda.time()) {
+                Ok(_) => (0..self.devices.len()).collect(),
+                Err(_) => self.those_who_know_first(),
+            };
+            for device in order {
                 let report = self.call(device)?;
                 is_quiet &= report.requests == self.quiet_requests(&report);
                 if let Outcome::Full(_) = report.outcome {
@@ -91,13 +95,17 @@ impl World {
         Err(self.violation(Check::RestIsReached, what))
     }
 
+    /// Returns the devices, those first that know the dataset: they repair what nobody else can read.
+    fn those_who_know_first(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.devices.len()).collect();
+        order.sort_by_key(|device| self.devices[*device].disk.life().is_none());
+        order
+    }
+
     /// A service that was taken back, or lets records rot, is noticed when what is pushed does not fit,
     /// or by a device that lists everything.
     fn list_everything(&mut self) -> Checked {
-        // What nobody new can read is repaired by those who know it.
-        let mut order: Vec<usize> = (0..self.devices.len()).collect();
-        order.sort_by_key(|device| self.devices[*device].disk.life().is_none());
-        for device in order {
+        for device in self.those_who_know_first() {
             if self.setting.marks {
                 self.mark(device)?;
             }
