@@ -1,7 +1,6 @@
 //! The store on disk: one directory, one process, any number of threads.
 
 use std::fmt;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 
@@ -9,6 +8,7 @@ use driftless_merge::{Commit, DatasetKey, Durability, Owner, Recovered};
 use driftless_wire::DatasetName;
 
 use crate::commit::Writer;
+use crate::lock::Lock;
 use crate::{CommitError, OpenError, Opened, RecoverError, Store, open, recover};
 
 /// A [`Store`] in a directory of its own.
@@ -25,7 +25,7 @@ pub struct DiskStore {
 pub(crate) struct Live {
     pub(crate) rows: Rows,
     pub(crate) writer: Mutex<Writer>,
-    pub(crate) lock: File,
+    pub(crate) lock: Lock,
 }
 
 /// The database and its one keyspace.

@@ -34,6 +34,7 @@ mod disk;
 mod error;
 mod foreign;
 mod journal;
+mod lock;
 mod manifest;
 mod mark;
 mod memory;

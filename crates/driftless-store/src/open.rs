@@ -12,7 +12,7 @@
 //!
 //! The rule: nothing is changed before it is known to be ours and locked, and nothing is cut before it was copied.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +26,7 @@ use crate::DiskStore;
 use crate::commit::Writer;
 use crate::disk::{Live, Rows};
 use crate::error::{Cause, is_full, kind_of};
+use crate::lock::Lock;
 use crate::mark::{Mark, MarkFile, Status};
 use crate::{journal, manifest, recover, rewrite, tables};
 
@@ -164,7 +165,7 @@ impl From<fjall::Error> for OpenError {
 /// Opens the store in `dir`.
 pub(crate) fn open(dir: &Path) -> Result<(Live, RecoveryReport), OpenError> {
     let is_new = check_format(dir)?;
-    let lock = take_lock(&dir.join("lock"))?;
+    let lock = Lock::take(&dir.join("lock"))?;
     if is_new {
         write_format(dir)?;
     }
@@ -263,19 +264,6 @@ fn refuse(format: &[u8]) -> OpenError {
             found: version.trim_end().to_owned(),
         },
         None => OpenError::NotAStore,
-    }
-}
-
-fn take_lock(path: &Path) -> Result<File, OpenError> {
-    let lock = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse),
-        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 

@@ -88,6 +88,13 @@ pub enum JournalError {
     },
 }
 
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock to a process that is being forked, which has the file too for a moment.
+        drop(self.file.unlock());
+    }
+}
+
 impl Journal {
     /// Opens the journal of a migration, or begins it where there is no file.
     ///
@@ -97,7 +104,7 @@ impl Journal {
     pub fn open(path: &Path, route: &Route) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(path)?;
+        let file = options.open(path)?;
         if !file.metadata()?.is_file() {
             // A device might have no end.
             let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no file");
@@ -107,16 +114,17 @@ impl Journal {
             std::fs::TryLockError::WouldBlock => JournalError::InUse,
             std::fs::TryLockError::Error(error) => JournalError::Io(error),
         })?;
+        let steps = Steps::new();
+        let mut journal = Self { file, steps };
         let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
+        journal.file.read_to_end(&mut text)?;
         let whole = text
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
-        let steps = read(&text[..whole], text.len(), route)?;
-        file.set_len(whole as u64)?;
-        file.seek(SeekFrom::End(0))?;
-        let mut journal = Self { file, steps };
+        journal.steps = read(&text[..whole], text.len(), route)?;
+        journal.file.set_len(whole as u64)?;
+        journal.file.seek(SeekFrom::End(0))?;
         if whole == 0 {
             let route = route.clone();
             journal.append(&Head {
