@@ -97,9 +97,14 @@ impl Replica {
     pub(crate) fn learn_plain(&mut self, known: Option<Lineage>) {
         let is_same_life = known == self.row.lineage;
         let head = self.stored.as_ref().and_then(Stored::head);
+        let is_never_plain = head.is_some_and(|head| head.seen == SyncCount::ZERO);
         let before = self.row.plain;
         self.row.plain = match (self.row.plain, head.map(|head| head.plain)) {
             (Plain::No | Plain::Wanted | Plain::Only, Some(true)) => Plain::Yes,
+            // Whoever began it did not know of the records, and nobody gave them up.
+            (Plain::Only, Some(false)) if self.has_plain_values() && is_never_plain => {
+                Plain::Wanted
+            }
             (Plain::Only, Some(false)) => Plain::No,
             // Whatever is begun there now is begun as usual.
             (Plain::Only, None) if !self.has_plain_values() => Plain::Wanted,

@@ -9,12 +9,12 @@
 //! again upon what came ([`Rebased`]).
 //!
 //! Whether a push stands whose answer was lost, only the records tell. Its texts are remembered, with the date in its patches:
-//! a record with both is that push's, and then so are all others of it. Where somebody wrote over all of them, nothing tells
+//! a record with both is that push's, and then so are all others of it that have changed. Where somebody wrote over all of them, nothing tells
 //! for sure; then a counter or text decides that is nearer to what was pushed than to what stood there before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Absorbed, Carry, Edit, Value, branch, mutant};
+use driftless_document::{Absorbed, Actor, Carry, Edit, Value, branch, mutant};
 use driftless_record::{Lineage, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{Record, RecordKey, RecordPatch, Timestamp, UpdateRecordsResponse};
 
@@ -187,15 +187,25 @@ impl Replica {
             mut mirrored,
             mut changes,
         } = listed;
+        let is_ours = stored.is_some_and(|stored| self.has_adopted(stored));
         let sent = std::mem::take(&mut self.row.plain_sent);
         let life = stored.map(Stored::lineage);
-        let is_ours = life.is_some() && sent.iter().any(|sent| sent.lineage == life);
         for sent in sent {
             match self.stands(&sent, &changes, life) {
                 Some(true) => {
                     branch!(PlainOnlyFoundSent);
+                    let is_state_lost = sent.lineage.is_some() && !is_ours;
                     for (key, text) in sent.texts {
-                        if let Some(change) = changes.get_mut(&key) {
+                        let change = changes.get_mut(&key);
+                        // A push that was torn left these out, and they are still to be sent.
+                        let is_left_out = match &change {
+                            Some(change) => is_state_lost && change.now != text,
+                            None => is_state_lost || sent.lineage.is_none(),
+                        };
+                        if is_left_out {
+                            continue;
+                        }
+                        if let Some(change) = change {
                             change.before.clone_from(&text);
                         }
                         match text {
@@ -215,6 +225,17 @@ impl Replica {
         self.row.plain_sent.clear();
         branch!(PlainOnlyAdopted);
         Some(self.take_adopted(session, now, &mirrored, stored, is_ours))
+    }
+
+    /// Tells whether what is stored holds the state of a push of ours that adopts. Of one that was torn, others may go on with
+    /// the life that it names; but nobody else has the ids under which the records were read here.
+    fn has_adopted(&self, stored: &Stored) -> bool {
+        let mut sent = self.row.plain_sent.iter();
+        let mut clock = self.document.state().clock().iter();
+        let is_stored = |(actor, _): (&Actor, &u32)| {
+            !actor.is_derived() && stored.state().seen_from(*actor) > 0
+        };
+        sent.any(|sent| sent.lineage == Some(stored.lineage())) && clock.any(is_stored)
     }
 
     /// Tells whether a push in doubt stands; `None` if it may still arrive.
