@@ -9,8 +9,9 @@
 //! again upon what came ([`Rebased`]).
 //!
 //! Whether a push stands whose answer was lost, only the records tell. Its texts are remembered, with the date in its patches:
-//! a record with both is that push's, and then so are all others of it that have changed. Where somebody wrote over all of them, nothing tells
-//! for sure; then a counter or text decides that is nearer to what was pushed than to what stood there before.
+//! a record with both is that push's, and then so are all others of it that have changed; what has not changed was left out by
+//! a service that tore it, and is still to be sent. Where somebody wrote over all of them, nothing tells for sure; then a
+//! counter or text decides that is nearer to what was pushed than to what stood there before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -255,7 +256,7 @@ impl Replica {
         if touched.iter().any(is_its) {
             return Some(true);
         }
-        // It comes whole or not at all; and one that adopts writes slots too, which would stand there.
+        // Nothing shows it: it would have changed all of its records, and one that adopts the slots too.
         if touched.len() < sent.texts.len() || sent.lineage.is_some() {
             return Some(false);
         }

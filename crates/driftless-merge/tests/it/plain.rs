@@ -584,18 +584,23 @@ fn wish_for_records_without_room_keeps_nothing_else_back() {
     }
 }
 
-#[test]
-fn size_that_is_told_counts_what_old_clients_wrote_and_has_no_room() {
+/// Returns a device with a plain dataset in which an old client put records that have no room in the state as well.
+fn overfilled() -> World {
     let mut world = World::new(1);
     world.limits = Limits::default().with_dataset_bytes(50_000);
     world.restart(0);
     world.keep_plain(0);
     world.put(0, "mine", 1);
     world.sync(0);
-    let written: Vec<_> = noise(3, 10_000).collect();
-    for (key, text) in &written {
-        world.put_plain(key, text);
+    for (key, text) in noise(3, 10_000) {
+        world.put_plain(&key, &text);
     }
+    world
+}
+
+#[test]
+fn size_that_is_told_counts_what_old_clients_wrote_and_has_no_room() {
+    let mut world = overfilled();
     assert_eq!(world.sync(0), 1);
     let told = world.summary(0).full.unwrap();
     assert!(told.live > told.refused_above, "{told:?}");
@@ -607,21 +612,13 @@ fn size_that_is_told_counts_what_old_clients_wrote_and_has_no_room() {
     }
     world.sync(0);
     assert_eq!(world.summary(0).full, None);
-    let expected = Value::from(written[0].1.as_str());
-    assert_eq!(value(&world, "noise0"), Some(expected));
+    let (_, text) = noise(1, 10_000).next().unwrap();
+    assert_eq!(value(&world, "noise0"), Some(Value::from(text.as_str())));
 }
 
 #[test]
 fn records_that_have_no_room_stay_when_plain_records_are_given_up() {
-    let mut world = World::new(1);
-    world.limits = Limits::default().with_dataset_bytes(50_000);
-    world.restart(0);
-    world.keep_plain(0);
-    world.put(0, "mine", 1);
-    world.sync(0);
-    for (key, text) in noise(3, 10_000) {
-        world.put_plain(&key, &text);
-    }
+    let mut world = overfilled();
     world.retire_plain(0);
     world.put(0, "more", 2);
     world.sync(0);
