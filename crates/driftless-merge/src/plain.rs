@@ -106,6 +106,8 @@ impl Replica {
                 Plain::Wanted
             }
             (Plain::Only, Some(false)) => Plain::No,
+            // A life began whose head cannot be read: nobody can tell what it saw of the records.
+            (Plain::Only, None) if self.stored.is_some() => Plain::Wanted,
             // Whatever is begun there now is begun as usual.
             (Plain::Only, None) if !self.has_plain_values() => Plain::Wanted,
             // A service that was taken back does not know yet.

@@ -392,6 +392,71 @@ fn adoption_whose_answer_is_lost_is_made_once() {
 }
 
 #[test]
+fn adoption_that_is_torn_loses_nothing() {
+    // A slot, head and two records, from the second bit on.
+    for bits in (0..32).step_by(2) {
+        for is_first in [false, true] {
+            let mut world = found(3);
+            (0..15).for_each(|number| world.remove_plain(&format!("noise{number}")));
+            world.increment(0, "count", 10);
+            world.put(0, "adopter", 1);
+            world.put(1, "unsent", 1);
+            world.begin(0);
+            world.answer(0, Fault::Nothing);
+            world.put_plain("old", "1");
+            world.answer(0, Fault::Torn(bits));
+            world.abandon(0);
+            // Whoever comes first goes on with what has come.
+            world.sync(if is_first { 0 } else { 1 });
+            world.put(2, "late", 1);
+            world.settle();
+            for key in ["adopter", "unsent", "old", "late"] {
+                let plain = world.plain();
+                assert_eq!(
+                    plain.get(key).map(String::as_str),
+                    Some("1"),
+                    "{key} of {bits}"
+                );
+                assert_eq!(texts(&world, 1)[key], "1");
+            }
+            assert_eq!(world.plain()["count"], "15", "{bits}");
+        }
+    }
+}
+
+#[test]
+fn push_to_records_that_is_torn_is_completed() {
+    // Five patches, from the second bit on.
+    for bits in (0..64).step_by(2) {
+        for is_adopted in [false, true] {
+            let mut world = found(2);
+            (0..4).for_each(|number| world.put(0, &format!("key{number}"), number));
+            world.increment(0, "count", 10);
+            world.begin(0);
+            world.answer(0, Fault::Nothing);
+            world.answer(0, Fault::Torn(bits));
+            world.abandon(0);
+            world.restart(0);
+            if is_adopted {
+                (0..15).for_each(|number| world.remove_plain(&format!("noise{number}")));
+            }
+            world.put(1, "name", "Grace");
+            world.sync(1);
+            rest(&mut world);
+            for number in 0..4 {
+                let plain = world.plain();
+                let text = plain.get(&format!("key{number}"));
+                assert_eq!(text, Some(&number.to_string()), "{bits}");
+            }
+            // Where somebody had counted on, nobody could tell whether that was upon what was torn.
+            assert_eq!(world.plain()["count"], "15", "{bits}, adopted {is_adopted}");
+            assert_eq!(world.plain(), texts(&world, 0));
+            assert_eq!(world.plain(), texts(&world, 1));
+        }
+    }
+}
+
+#[test]
 fn dataset_that_is_deleted_there_goes_but_for_unsynced_edits() {
     let mut world = found(2);
     world.put(1, "name", "Grace");
