@@ -133,6 +133,15 @@ impl Cloud {
         self.list_of(&dataset(), now)
     }
 
+    /// Returns how many bytes each record of the dataset takes, tombstones included.
+    pub(crate) fn sizes(&self, now: Timestamp) -> impl Iterator<Item = (RecordKey, usize)> {
+        let records = self.list(now).records.into_iter();
+        records.map(|record| {
+            let size = size(&record.key, record.value.as_deref());
+            (record.key, size)
+        })
+    }
+
     /// Returns how many records a dataset of the identity has, tombstones included.
     pub(crate) fn records_of(&self, name: &DatasetName, now: Timestamp) -> usize {
         self.list_of(name, now).records.len()
@@ -342,6 +351,11 @@ impl Cloud {
         let view = self.storage.storage.read(&address, Selection::Head);
         view.ok()?.head.live
     }
+}
+
+/// Returns how many bytes a record takes.
+pub(crate) fn size(key: &RecordKey, value: Option<&str>) -> usize {
+    key.as_str().len() + value.map_or(0, str::len)
 }
 
 pub(crate) fn key_pair() -> KeyPair {

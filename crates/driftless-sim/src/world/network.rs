@@ -1,15 +1,16 @@
 //! What becomes of a request: it is lost, late, doubled, refused, half done, or answered.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use driftless::transport::ExchangeError;
-use driftless_wire::{ApiError, ErrorCode, Request, Timestamp};
+use driftless_wire::{ApiError, ErrorCode, RecordKey, Request, Timestamp};
 
 use super::{Checked, World};
 use crate::agenda::{Arrival, Carried, Event, Letter};
 use crate::check::Check;
-use crate::cloud::{DATASET, refusal, too_late};
+use crate::cloud::{DATASET, refusal, size, too_late};
 use crate::fault::Fault;
 
 /// How long a client waits for an answer, in ms.
@@ -232,18 +233,30 @@ impl World {
         Err(ExchangeError::Interrupted("reset".into()))
     }
 
-    /// Applies some of the patches.
+    /// Applies some of the patches, and none for which there is no room without those that do not come: a service refuses it.
     fn tear(
         &mut self,
         device: usize,
         request: &http::Request<Bytes>,
         now: Timestamp,
     ) -> http::Response<Bytes> {
+        let limit = self.limits().dataset_bytes();
+        let standing: BTreeMap<RecordKey, usize> = self.cloud.sizes(now).collect();
+        let mut bytes: usize = standing.values().sum();
         let draw = &mut self.draws[device];
         self.cloud.answer_changed(request, now, |request| {
-            if let Request::UpdateRecords(update) = request {
-                update.record_patches.retain(|_| draw.chance(0.5));
-            }
+            let Request::UpdateRecords(update) = request else {
+                return;
+            };
+            update.record_patches.retain(|patch| {
+                let size = size(&patch.key, patch.value.as_deref());
+                let with_it = bytes - standing.get(&patch.key).unwrap_or(&0) + size;
+                let comes = draw.chance(0.5) && (with_it <= limit || with_it <= bytes);
+                if comes {
+                    bytes = with_it;
+                }
+                comes
+            });
         })
     }
 
