@@ -1,14 +1,17 @@
-//! What is wrong with a stored dataset, from its records alone: nothing here writes.
+//! What is wrong with a stored dataset, from its records and what this device knows of it: nothing here writes.
 //!
 //! The engine repairs what it finds damaged with the next push of a device that knows the dataset, so most findings end in the
 //! advice to synchronize. What it refuses to touch, it refuses for a reason, which is told.
 
 use std::collections::BTreeMap;
 
+use driftless::Dataset;
 use driftless_record::{Frame, FrameError, Limits, ReadError, Stored, is_reserved, text_of};
 use driftless_wire::{DatasetName, IdentityId, Record, RecordKey, SyncCount};
 
 use crate::migration::{Service, ServiceError};
+
+mod compare;
 
 /// How much a finding matters.
 ///
@@ -79,7 +82,7 @@ impl Checkup {
     }
 }
 
-/// Lists a dataset at a service and examines it.
+/// Lists a dataset at a service, examines it, and compares it with that of the store, if there is one.
 ///
 /// # Errors
 ///
@@ -89,13 +92,18 @@ pub async fn examine(
     identity: &IdentityId,
     name: &DatasetName,
     limits: &Limits,
+    local: Option<&Dataset>,
 ) -> Result<Checkup, ServiceError> {
     let listed = service.records(identity, name).await?;
-    Ok(examine_records(&listed.records, limits))
+    Ok(examine_records(&listed.records, limits, local))
 }
 
 /// Examines the records of a dataset.
-fn examine_records(records: &BTreeMap<RecordKey, Record>, limits: &Limits) -> Checkup {
+fn examine_records(
+    records: &BTreeMap<RecordKey, Record>,
+    limits: &Limits,
+    local: Option<&Dataset>,
+) -> Checkup {
     let mut checkup = Checkup {
         records: records.len(),
         ..Checkup::default()
@@ -120,6 +128,9 @@ fn examine_records(records: &BTreeMap<RecordKey, Record>, limits: &Limits) -> Ch
     let is_stale = matches!(&read, Ok(Some(stored)) if !stored.needs_repair());
     for (key, error) in damaged {
         examine_frame(&mut checkup, key, &error, is_stale);
+    }
+    if let (Some(local), Ok(stored)) = (local, &read) {
+        compare::compare(&mut checkup, local, stored.as_ref(), records);
     }
     match read {
         Ok(Some(stored)) => examine_state(&mut checkup, &stored, records),
@@ -268,7 +279,7 @@ mod tests {
 
     #[track_caller]
     fn check(found: &[(&str, Option<&str>)], severity: Severity, what: &str) {
-        let checkup = examine_records(&records(found), &Limits::default());
+        let checkup = examine_records(&records(found), &Limits::default(), None);
         let told = checkup.findings.iter().map(|finding| &finding.what);
         assert_eq!(checkup.worst(), severity, "{checkup:?}");
         assert!(
@@ -279,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_is_no_state_is_told_apart() {
-        let nothing = examine_records(&BTreeMap::new(), &Limits::default());
+        let nothing = examine_records(&BTreeMap::new(), &Limits::default(), None);
         assert!(nothing.findings.is_empty());
         check(&[("a", Some("1"))], Severity::Note, "only plain records");
         check(&[(HEAD_KEY, None)], Severity::Repairable, "were removed");

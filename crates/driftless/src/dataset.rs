@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use driftless_document::{Actor, Conflict, Document, Path, Scalar, State, Value};
 use driftless_merge::{Operation, Replica, Size};
+use driftless_record::Lineage;
 use driftless_wire::DatasetName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -138,6 +139,13 @@ impl Dataset {
     #[must_use]
     pub fn author(&self) -> Actor {
         self.read(Document::actor)
+    }
+
+    /// Returns which life of the dataset this device goes on with, for tools that compare it with the service: another one
+    /// begins where the dataset was compacted, or deleted and written again. `None` until it was synchronized.
+    #[must_use]
+    pub fn lineage(&self) -> Option<Lineage> {
+        self.slot.lock().replica.lineage()
     }
 
     /// Returns a copy of the state, for tools and tests that compare devices.

@@ -131,7 +131,7 @@ pub use driftless_document::{
 pub use driftless_merge::{
     DatasetKey, Durability, KeySize, LeftOver, Owner, RefusedEdit, SessionError, Size, Synced,
 };
-pub use driftless_record::{Limits, Wrote};
+pub use driftless_record::{Limits, Lineage, Wrote};
 pub use driftless_store as store;
 pub use driftless_transport as transport;
 pub use driftless_wire as wire;

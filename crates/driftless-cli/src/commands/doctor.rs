@@ -138,14 +138,9 @@ impl Doctor<'_> {
         let mut cases = Vec::new();
         for name in names {
             let spinner = progress::spinner(output, format!("examining {name}"));
-            let (local, remote) = (self.local(&name), self.remote(&name));
+            let case = self.case(name, None);
             spinner.finish_and_clear();
-            cases.push(Case {
-                local: local?,
-                remote: remote?,
-                name,
-                repair: None,
-            });
+            cases.push(case?);
         }
         Ok(cases)
     }
@@ -190,13 +185,32 @@ impl Doctor<'_> {
         })
     }
 
-    fn remote(&self, name: &DatasetName) -> Result<Option<Checkup>, Failure> {
+    fn case(
+        &self,
+        name: DatasetName,
+        repair: Option<Result<(), Failure>>,
+    ) -> Result<Case, Failure> {
+        let local = self.local(&name)?;
+        let remote = self.remote(&name, &local)?;
+        Ok(Case {
+            name,
+            local,
+            remote,
+            repair,
+        })
+    }
+
+    fn remote(&self, name: &DatasetName, local: &Local) -> Result<Option<Checkup>, Failure> {
         let Some(service) = &self.service else {
             return Ok(None);
         };
         let identity = self.identity()?;
         let limits = Limits::default();
-        let examined = checkup::examine(service, &identity, name, &limits);
+        let local = match local {
+            Local::Open(dataset) => Some(dataset),
+            Local::Damaged(_) | Local::Refused(_) => None,
+        };
+        let examined = checkup::examine(service, &identity, name, &limits, local);
         Ok(Some(self.runtime.block_on(examined)?))
     }
 
@@ -211,12 +225,7 @@ impl Doctor<'_> {
             let spinner = progress::spinner(output, format!("repairing {}", case.name));
             let repair = self.repair_one(&case);
             spinner.finish_and_clear();
-            repaired.push(Case {
-                local: self.local(&case.name)?,
-                remote: self.remote(&case.name)?,
-                name: case.name,
-                repair: Some(repair),
-            });
+            repaired.push(self.case(case.name, Some(repair))?);
         }
         Ok(repaired)
     }

@@ -1,5 +1,7 @@
 //! `doctor` tells what is damaged, leaves it alone, and repairs it if asked to.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use driftless::store::{DiskStore, Store};
@@ -238,4 +240,73 @@ fn plain_records_of_old_clients_are_noted() {
     let (code, report) = doctor(&device, &[]);
     assert_eq!(code, 0);
     assert!(first(&report).1.starts_with("2 plain records"), "{report}");
+}
+
+#[test]
+fn store_is_compared_with_what_the_service_holds() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start(data.path());
+    let (device, other) = (Device::of(&service), Device::of(&service));
+    device.run(&["put", "k", "1"]);
+    device.run(&["sync"]);
+    other.run(&["sync"]);
+    let check = |what: &str| {
+        let (code, report) = doctor(&device, &[]);
+        let (severity, told) = first(&report);
+        assert_eq!((code, severity), (0, "note"), "{report}");
+        assert!(told.contains(what), "{told}");
+        device.run(&["sync"]);
+        assert_eq!(first(&doctor(&device, &[]).1), ("", ""));
+    };
+    other.run(&["put", "k", "2"]);
+    other.run(&["sync"]);
+    check("others wrote there");
+    other.run(&["delete"]);
+    other.run(&["put", "k", "3"]);
+    other.run(&["sync"]);
+    check("another life");
+    other.run(&["delete"]);
+    other.run(&["sync"]);
+    check("does not have it any more");
+}
+
+#[test]
+fn service_that_was_taken_back_gets_what_it_lost() {
+    let (data, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let service = Service::start(data.path());
+    let mut device = Device::of(&service);
+    device.run(&["put", "k", "1"]);
+    device.run(&["sync"]);
+    drop(service);
+    copy(data.path(), backup.path());
+    let service = Service::start(data.path());
+    device.move_to(&service);
+    device.run(&["put", "k", "2"]);
+    device.run(&["sync"]);
+    drop(service);
+    let service = Service::start(backup.path());
+    device.move_to(&service);
+    let (code, report) = doctor(&device, &[]);
+    let (severity, what) = first(&report);
+    assert_eq!((code, severity), (10, "repairable"), "{report}");
+    assert!(what.contains("taken back"), "{what}");
+    let (code, report) = doctor(&device, &["--repair"]);
+    assert_eq!((code, first(&report)), (0, ("", "")), "{report}");
+    let fresh = Device::of(&service);
+    fresh.run(&["sync"]);
+    assert_eq!(fresh.text(&["get", "k"]), "2\n");
+}
+
+/// Copies a directory, with what is in it.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

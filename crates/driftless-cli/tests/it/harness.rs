@@ -71,6 +71,11 @@ impl Device {
         }
     }
 
+    /// From now on the device synchronizes with this service.
+    pub(crate) fn move_to(&mut self, service: &Service) {
+        self.endpoint = Some(service.endpoint.clone());
+    }
+
     pub(crate) fn store(&self) -> PathBuf {
         self.directory.path().join("store")
     }
