@@ -14,6 +14,7 @@ use driftless_wire::Timestamp;
 use crate::commit::{Commit, Durability};
 use crate::list::List;
 use crate::replica::Replica;
+use crate::row::Sent;
 use crate::session::{Compaction, Output, Session, SessionError};
 
 /// Room for edits on top of what is joined.
@@ -286,12 +287,13 @@ impl Replica {
             && !self.row.sent.iter().any(|sent| sent.counter == theirs)
     }
 
-    /// Returns the listed clock, with what a push brought of which only now is known that it stands.
+    /// Returns the listed clock, with what a push brought of which only now is known that it stands, or that may still arrive.
     pub(crate) fn listed_with_sent(&self, stored: &State) -> Clock {
         let mut listed = self.listed().clock().clone();
-        let seen = stored.seen_from(self.row.actor);
-        let stands = self.row.sent.iter().filter(|sent| sent.counter <= seen);
-        let made = stands.flat_map(|sent| &sent.made);
+        let (seen, head) = (stored.seen_from(self.row.actor), self.head_count());
+        let may_stand = |sent: &&Sent| sent.counter <= seen || sent.upon == head;
+        let made = self.row.sent.iter().filter(may_stand);
+        let made = made.flat_map(|sent| &sent.made);
         for made in made.chain(&self.row.listed) {
             let entry = listed.entry(made.actor).or_insert(0);
             *entry = (*entry).max(made.counter);

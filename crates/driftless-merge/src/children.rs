@@ -16,7 +16,7 @@ use driftless_record::{Stored, is_reserved, text_of};
 use driftless_wire::{DatasetName, IdentityId, ListRecordsResponse, Record, Timestamp};
 
 use crate::absorb::COUNTER_LIMIT;
-use crate::commit::Commit;
+use crate::commit::{Commit, Durability};
 use crate::list::{MAX_LIMITS, MAX_PAGES, size};
 use crate::plain::Plain;
 use crate::replica::{Replica, base_name};
@@ -347,6 +347,10 @@ impl Replica {
         let next = children.iter().find(|(name, child)| is_done(name, child));
         match next.map(|(name, _)| name.clone()) {
             Some(name) => {
+                // On disk before it goes: what others do to the slots must not take what is nowhere else.
+                if session.children.asked.is_empty() && !mutant!(SentNotOnDisk) {
+                    self.keep(Commit::new(self.key.clone()), Durability::Disk);
+                }
                 session.children.asked.insert(name.clone());
                 self.ask_delete_child(session, name);
             }

@@ -307,7 +307,7 @@ impl Replica {
     }
 
     /// Returns the count of the record that holds head.
-    fn head_count(&self) -> Option<SyncCount> {
+    pub(crate) fn head_count(&self) -> Option<SyncCount> {
         let mut records = self.mirror.iter();
         let head = records.find(|(key, _)| key.as_str() == HEAD_KEY);
         head.map(|(_, record)| record.sync_count)

@@ -265,13 +265,16 @@ impl Replica {
             Wrote::Run => branch!(PushedRun),
             Wrote::Base => branch!(PushedBase),
         }
-        // One more of what may stand already; a refusal strikes out one of the two.
-        self.row
-            .sent
-            .dedup_by_key(|sent| (sent.counter, sent.lineage));
+        // One more of what may stand already; a refusal strikes out one of the two, and of those before the last one counts.
+        if let [.., before, last] = self.row.sent.as_slice()
+            && (before.counter, before.lineage) == (last.counter, last.lineage)
+        {
+            self.row.sent.remove(self.row.sent.len() - 2);
+        }
         self.row.sent.push(Sent {
             counter,
             lineage: push.stored.lineage(),
+            upon: self.head_count(),
             made,
         });
         if self.is_plain_only() {

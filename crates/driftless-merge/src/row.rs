@@ -66,6 +66,8 @@ pub(crate) struct Sent {
     pub(crate) counter: u32,
     /// The life of the stored dataset that it belongs to, perhaps begun by it.
     pub(crate) lineage: Lineage,
+    /// The count of the record with head, if there was one, when it was sent: it can only arrive while that stands.
+    pub(crate) upon: Option<SyncCount>,
     /// Objects created here that nobody had seen before it, by creator and generation.
     pub(crate) made: Vec<OpId>,
 }
@@ -121,6 +123,8 @@ struct Form {
 struct SentForm {
     counter: u32,
     lineage: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upon: Option<SyncCount>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     made: Vec<(String, u32)>,
 }
@@ -235,6 +239,7 @@ impl SentForm {
         Self {
             counter: sent.counter,
             lineage: hex(sent.lineage.to_bytes()),
+            upon: sent.upon,
             made: write_ids(&sent.made),
         }
     }
@@ -243,6 +248,7 @@ impl SentForm {
         Ok(Sent {
             counter: self.counter,
             lineage: Lineage::from_bytes(unhex(&self.lineage)?),
+            upon: self.upon,
             made: read_ids(&self.made)?,
         })
     }
@@ -314,6 +320,7 @@ mod tests {
         row.sent = vec![Sent {
             counter: 9,
             lineage: Lineage::from_bytes([8; 8]),
+            upon: Some(SyncCount::from(11)),
             made,
         }];
         row.listed = vec![OpId::new(3, Actor::derived(&[b"b"]))];

@@ -57,6 +57,20 @@ fn merged_dataset_is_deleted_only_once_the_push_stands() {
 }
 
 #[test]
+fn merged_dataset_is_deleted_only_once_all_of_it_is_on_disk_here() {
+    let mut world = world(1);
+    world.begin(0);
+    while !matches!(world.devices[0].pending, Some(Output::Delete(_))) {
+        assert!(world.answer(0, Fault::Nothing), "the session ends");
+    }
+    assert_eq!(
+        world.devices[0].replica.document().counter("count"),
+        Some(3)
+    );
+    assert!(world.devices[0].is_on_disk);
+}
+
+#[test]
 fn crash_at_any_point_of_a_folding_repeats_harmlessly() {
     for fault in [Fault::Nothing, Fault::LostBefore, Fault::LostAfter] {
         for answers in 0..4 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use driftless_document::Value;
+use driftless_document::{Value, path};
 use driftless_merge::{Failure, Input, Operation, Output, RefusedEdit, SessionError};
 use driftless_record::Limits;
 use driftless_wire::{ListRecordsResponse, Record, RecordPatch, SyncCount, UpdateRecordsResponse};
@@ -626,4 +626,43 @@ fn later_version(records: &[Record]) -> String {
     let checksum = blake3::hash(&bytes[..covered]);
     bytes[covered..].copy_from_slice(&checksum.as_bytes()[..8]);
     z85::encode(bytes)
+}
+
+#[test]
+fn push_that_arrives_late_is_contradicted_by_nothing_that_was_removed_since() {
+    let mut world = World::new(2);
+    world.put(0, "x", 1);
+    world.settle();
+    world.increment(0, "count", 2);
+    world.insert(0, "list", Value::map([("n", Value::Counter(1))]));
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    let late = world.hold_push(0);
+    // Nobody is known to have seen these, but for the push that may still arrive.
+    world.remove(0, "count");
+    world.put_at(0, path!["list", 0], 7);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.deliver(late);
+    world.finish(0);
+    assert_eq!(world.summary(0).conflicts, 1);
+    world.settle();
+    assert_eq!(world.state(0).get("list"), Some(Value::list([7])));
+    world.check_reference();
+}
+
+#[test]
+fn what_a_push_that_can_arrive_no_more_brought_leaves_no_trace() {
+    let mut world = World::new(2);
+    world.put(0, "x", 1);
+    world.settle();
+    world.increment(0, "count", 2);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.hold_push(0);
+    world.remove(0, "count");
+    world.increment(1, "count", 5);
+    world.sync(1);
+    world.settle();
+    assert_eq!(world.state(0).get("count"), Some(Value::Counter(5)));
 }

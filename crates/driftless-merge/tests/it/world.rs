@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use driftless_document::{Actor, Path, Reference, Scalar, State, Value, path};
 use driftless_merge::{
-    Commit, DatasetKey, Failure, Input, LocalEdit, Operation, Output, Owner, Recovered,
+    Commit, DatasetKey, Durability, Failure, Input, LocalEdit, Operation, Output, Owner, Recovered,
     RefusedEdit, Replica, SessionError, Summary, UnsentEdit, UnsentId,
 };
 use driftless_record::{Limits, is_reserved};
@@ -76,6 +76,8 @@ pub(crate) struct Device {
     pub(crate) pending: Option<Output>,
     pub(crate) outcome: Option<Result<Summary, SessionError>>,
     pub(crate) requests: usize,
+    /// Whether the last commit, and with it all before it, must be on disk.
+    pub(crate) is_on_disk: bool,
 }
 
 pub(crate) struct World {
@@ -168,6 +170,7 @@ impl World {
             pending: None,
             outcome: None,
             requests: 0,
+            is_on_disk: false,
         });
     }
 
@@ -435,6 +438,7 @@ impl World {
             pending,
             outcome,
             requests,
+            is_on_disk,
         } = &mut self.devices[device];
         replica.handle(now, input);
         while let Some(output) = replica.poll() {
@@ -443,7 +447,8 @@ impl World {
                 return self.restart(device);
             }
             match output {
-                Output::Commit(commit, _) => {
+                Output::Commit(commit, least) => {
+                    *is_on_disk = least == Durability::Disk;
                     disk.keep(commit);
                     commits -= 1;
                 }
@@ -495,6 +500,21 @@ impl World {
         };
         self.input(device, input, commits);
         self.devices[device].pending.is_some()
+    }
+
+    /// Takes the push that a session waits for: it gets lost on its way, and may arrive later.
+    pub(crate) fn hold_push(&mut self, device: usize) -> UpdateRecordsRequest {
+        let pending = self.devices[device].pending.take();
+        self.abandon(device);
+        match pending {
+            Some(Output::Update(request)) => request,
+            other => panic!("device {device} does not push: {other:?}"),
+        }
+    }
+
+    /// A push arrives that was held.
+    pub(crate) fn deliver(&mut self, push: UpdateRecordsRequest) {
+        self.ask(Request::UpdateRecords(push)).unwrap();
     }
 
     fn list(
