@@ -68,6 +68,12 @@ impl Edit {
     /// Puts more bytes than logs take before they are folded, at a key of their own.
     pub(crate) const FILLING: Self = Self::PutBytes(u16::MAX, 30_000);
 
+    /// Put with it, more bytes than one part of a base takes.
+    pub(crate) const FILLING_MORE: [Self; 2] = [
+        Self::PutBytes(u16::MAX - 1, 55_000),
+        Self::PutBytes(u16::MAX - 2, 55_000),
+    ];
+
     /// Draws an edit.
     pub(crate) fn draw(draw: &mut Draw, kinds: Kinds) -> Self {
         let Kinds { keys, .. } = kinds;

@@ -149,6 +149,9 @@ const BUSY: usize = 350;
 /// The limit of a dataset in bytes, where it is not small on purpose.
 pub(crate) const ROOM: usize = 1_000_000;
 
+/// The limit in a world whose base has two parts, in bytes.
+const LARGE: usize = 320_000;
+
 /// What a record takes that fills a dataset, in bytes.
 pub(crate) const FILLER: usize = 1_000;
 
@@ -300,6 +303,13 @@ impl Plan<Edit> {
             (setting.dataset_bytes, setting.filled) = (ROOM, 0);
             setting.pace = setting.pace.max(setting.latency);
         }
+        // Only what has parts, and no room for a second base beside them, can lose both lives to one torn compaction.
+        let is_large = is_filled && seed.is_multiple_of(16) && story != Story::Copies;
+        if is_large {
+            let torn = setting.faults.entry(Fault::Torn).or_default();
+            *torn = torn.max(0.2);
+            setting.dataset_bytes = LARGE;
+        }
         let mut plan = Self::draw_with(setting, steps, |draw| Edit::draw(draw, kinds));
         if is_filled {
             // Now and then, for deletions empty it.
@@ -307,7 +317,23 @@ impl Plan<Edit> {
                 *step = Step::Edit(0, Edit::FILLING);
             }
         }
+        if is_large {
+            plan.make_large();
+        }
         plan
+    }
+
+    /// Fills the dataset until its base has two parts, and compacts it now and then.
+    ///
+    /// That takes about 140,000 bytes, which are a quarter more as text.
+    fn make_large(&mut self) {
+        for (at, (_, step)) in self.steps.iter_mut().enumerate() {
+            match at % 300 {
+                number @ (1 | 2) => *step = Step::Edit(0, Edit::FILLING_MORE[number - 1].clone()),
+                rest if rest % 30 == 29 => *step = Step::Compact(at),
+                _ => {}
+            }
+        }
     }
 }
 
