@@ -17,7 +17,7 @@ use crate::error::{CloseError, DatasetError, SyncError};
 use crate::identity::{IdentityChanges, identity_of};
 use crate::shared::{Open, Shared};
 use crate::slot::Slot;
-use crate::wipe::{Scope, Unsynced, WipeError};
+use crate::wipe::{Scope, Unsynced, WipeError, Wiped};
 
 /// Pages of datasets that are asked for: far more than any identity has.
 const MAX_PAGES: usize = 1_000;
@@ -158,6 +158,16 @@ impl Client {
     #[must_use]
     pub fn identity_changes(&self) -> IdentityChanges {
         IdentityChanges::of(&self.shared)
+    }
+
+    /// Returns the datasets that a [`wipe`](Self::wipe) of this scope would remove now. It waits for the disk, and reads each
+    /// dataset that is not open.
+    ///
+    /// # Errors
+    ///
+    /// [`WipeError`] if the store cannot be read, or the client is closed.
+    pub fn would_wipe(&self, scope: Scope) -> Result<Vec<Wiped>, WipeError> {
+        self.shared.would_wipe(scope)
     }
 
     /// Removes data from this device, not from the service. It waits for the disk.

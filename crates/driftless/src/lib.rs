@@ -52,7 +52,7 @@
 //! | --- | --- |
 //! | [`Dataset::get`], and whatever else reads a dataset | memory, and an edit that is being written |
 //! | [`Dataset::put`], and whatever else edits | the disk, as [`Durability`] says |
-//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::catalog`], [`Client::sizes`], [`Client::device_id`], [`Client::subscriptions`], [`Client::sign_out`], [`Client::set_aside`], [`Client::wipe`], `Client::import_local_store`, [`Client::close`] | the disk |
+//! | [`ClientBuilder::open`], [`Client::dataset`] for a new name, [`Client::datasets`], [`Client::catalog`], [`Client::sizes`], [`Client::device_id`], [`Client::subscriptions`], [`Client::sign_out`], [`Client::set_aside`], [`Client::would_wipe`], [`Client::wipe`], `Client::import_local_store`, [`Client::close`] | the disk |
 //! | [`Client::identity`], [`Client::logins_changed`] | memory, and a call of the line above that has not ended |
 //! | [`Dataset::synchronize`], [`Dataset::compact`], [`Dataset::describe`], [`Client::handle_push`], [`Client::remote_datasets`], [`Client::refresh`] | the network, without blocking the thread |
 //! | [`Client::identify`] | the network without blocking the thread, and nothing while credentials last |
@@ -196,5 +196,5 @@ pub use report::{Outcome, Report};
 pub use transaction::Transaction;
 #[cfg(feature = "network-watcher")]
 pub use watcher::{WatchError, WatchedConnectivity};
-pub use wipe::{Scope, Unsynced, WipeError};
+pub use wipe::{Scope, Unsynced, WipeError, Wiped};
 pub use workers::{Work, Workers};

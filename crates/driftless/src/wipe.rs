@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use driftless_merge::{DatasetKey, Durability, Owner};
+use driftless_merge::{DatasetKey, Durability, Owner, Replica};
 use driftless_store::{CommitError, RecoverError};
 
 use crate::identity::identity_of;
@@ -28,6 +28,16 @@ pub enum Unsynced {
     Keep,
     /// They go too.
     Lose,
+}
+
+/// A dataset that a wipe removes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wiped {
+    /// Which one, and whose.
+    pub key: DatasetKey,
+    /// Whether it has edits that the service is not known to have. So it is of a damaged one, for nobody can tell.
+    pub has_unsynced: bool,
 }
 
 /// Why data were not removed.
@@ -79,6 +89,32 @@ impl Shared {
         Ok(())
     }
 
+    pub(crate) fn would_wipe(&self, scope: Scope) -> Result<Vec<Wiped>, WipeError> {
+        let open = self.open();
+        if self.is_closed() {
+            return Err(WipeError::Closed);
+        }
+        let datasets = self.datasets_in(scope, &open)?.into_iter();
+        let wiped = datasets.map(|key| {
+            let slot = open.datasets.get(key.name());
+            let slot = slot.filter(|_| open.owner == *key.owner());
+            let inner = slot.map(|slot| slot.lock());
+            let has_unsynced = self.has_unsynced(&key, inner.as_ref().map(|inner| &inner.replica));
+            Wiped { key, has_unsynced }
+        });
+        Ok(wiped.collect())
+    }
+
+    /// Tells whether a dataset, open or not, has edits that the service is not known to have.
+    fn has_unsynced(&self, key: &DatasetKey, open: Option<&Replica>) -> bool {
+        match open {
+            Some(replica) => replica.has_unsynced(),
+            None => self
+                .replica(key.clone())
+                .map_or(true, |replica| replica.has_unsynced()),
+        }
+    }
+
     /// Ends all open datasets, unless edits would be lost that must not be.
     fn end_open(
         &self,
@@ -93,12 +129,7 @@ impl Shared {
             let inner = locked
                 .get(key.name())
                 .filter(|_| open.owner == *key.owner());
-            match inner {
-                Some(inner) => inner.replica.has_unsynced(),
-                None => self
-                    .replica((*key).clone())
-                    .map_or(true, |replica| replica.has_unsynced()),
-            }
+            self.has_unsynced(key, inner.map(|inner| &inner.replica))
         };
         let lost: Vec<_> = match unsynced {
             Unsynced::Keep => datasets.iter().filter(is_unsynced).cloned().collect(),

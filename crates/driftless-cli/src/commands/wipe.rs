@@ -1,6 +1,6 @@
 //! `wipe`: data that leave this device, and stay at the service.
 
-use driftless::{Client, DatasetKey, DatasetName, Owner, Unsynced, WipeError};
+use driftless::{Client, DatasetKey, Owner, Scope, Unsynced, WipeError, Wiped};
 use serde_json::{Value as Json, json};
 
 use crate::args::state::{WipeArgs, WipeScope};
@@ -8,22 +8,22 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::settings::Settings;
 
-/// What goes, as far as it is the identity's whose data are shown.
+/// What goes.
 struct Going {
-    datasets: Vec<(DatasetName, bool)>,
+    datasets: Vec<Wiped>,
     /// Whether the device is registered for pushes: nothing could take that back afterwards.
     is_registered: bool,
 }
 
 pub(crate) fn wipe(settings: &Settings, args: WipeArgs, output: &Output) -> Result<(), Failure> {
     settings.with_existing_client(|client| {
-        let going = Going::of(client)?;
+        let scope = args.scope.scope();
+        let going = Going::of(client, scope)?;
         if args.yes {
             let unsynced = match args.lose_unsynced {
                 true => Unsynced::Lose,
                 false => Unsynced::Keep,
             };
-            let scope = args.scope.scope();
             client.wipe(scope, unsynced).map_err(failure)?;
         }
         output.answer(
@@ -43,24 +43,22 @@ pub(crate) fn wipe(settings: &Settings, args: WipeArgs, output: &Output) -> Resu
 }
 
 impl Going {
-    fn of(client: &Client) -> Result<Self, Failure> {
-        let names = client.datasets()?.into_iter();
-        let datasets = names.map(|name| {
-            // Of a damaged one nobody can tell, so it counts.
-            let dataset = client.dataset(name.as_str());
-            (name, dataset.map_or(true, |dataset| dataset.has_unsynced()))
-        });
-        let is_registered = client.identity().is_some() && client.device_id()?.is_some();
+    fn of(client: &Client, scope: Scope) -> Result<Self, Failure> {
         Ok(Self {
-            datasets: datasets.collect(),
-            is_registered,
+            datasets: client.would_wipe(scope)?,
+            is_registered: client.identity().is_some() && client.device_id()?.is_some(),
         })
     }
 
     fn object(&self, args: &WipeArgs) -> Json {
         let datasets = self.datasets.iter();
-        let object =
-            |(name, unsynced): &(_, bool)| json!({ "dataset": name, "unsynced": unsynced });
+        let object = |wiped: &Wiped| {
+            let identity = match wiped.key.owner() {
+                Owner::Identity(identity) => Some(identity),
+                _ => None,
+            };
+            json!({ "dataset": wiped.key.name(), "identity": identity, "unsynced": wiped.has_unsynced })
+        };
         json!({
             "scope": args.scope.name(),
             "wiped": args.yes,
@@ -73,19 +71,21 @@ impl Going {
         let mut text =
             "these would be removed from this device; what the service has stays there:\n"
                 .to_owned();
-        for (name, unsynced) in &self.datasets {
-            let note = if *unsynced {
-                ": has edits that only stand here"
-            } else {
-                ""
+        for Wiped {
+            key, has_unsynced, ..
+        } in &self.datasets
+        {
+            let note = match has_unsynced {
+                true => ": has edits that only stand here",
+                false => "",
             };
-            text += &format!("  dataset {name}{note}\n");
+            text += &format!("  dataset {}{note}\n", named(key));
         }
         if self.is_registered {
             text += "  the registration for pushes, which go on to come: `push unregister` ends them before\n";
         }
         if scope == WipeScope::Device {
-            text += "  all of every other identity that used this store, and who the device is\n";
+            text += "  who the device is\n";
         }
         text
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Device, Service, failure_of, object_of};
+use crate::harness::{Device, IDENTITY, Service, failure_of, object_of};
 
 const OTHER: &str = "us-east-1:00000000-0000-0000-0000-00000000000c";
 
@@ -19,16 +19,21 @@ fn without_yes_it_tells_what_would_go_and_removes_nothing() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let expected = json!({
         "scope": "identity", "wiped": false, "registered": false,
-        "datasets": [{ "dataset": "notes", "unsynced": true }],
+        "datasets": [{ "dataset": "notes", "identity": IDENTITY, "unsynced": true }],
     });
     assert_eq!(told, expected);
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["error"]["name"], "usage");
+    let mut as_other = device.undecided(&["put", "k", "w", "--dataset", "theirs"]);
+    object_of(as_other.env("DRIFTLESS_IDENTITY", OTHER));
     let mut device_wide = device.undecided(&["wipe", "--scope", "device", "--lose-unsynced"]);
     let output = device_wide.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("dataset notes: has edits that only stand here"));
-    assert!(text.contains("every other identity"), "{text}");
+    for (name, identity) in [("notes", IDENTITY), ("theirs", OTHER)] {
+        let line = format!("dataset {name} of {identity}: has edits that only stand here");
+        assert!(text.contains(&line), "{text}");
+    }
+    assert!(text.contains("who the device is"), "{text}");
     assert_eq!(device.text(&["get", "k"]), "v\n");
 }
 

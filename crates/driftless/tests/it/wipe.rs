@@ -30,10 +30,14 @@ async fn trap_55_wipe_refuses_while_edits_are_unsynced_and_names_the_datasets() 
         let Err(WipeError::Unsynced { datasets }) = refused else {
             panic!("{refused:?}")
         };
+        let going = device.client.would_wipe(scope).unwrap();
+        assert_eq!((&going[0].key, going[0].has_unsynced), (&datasets[0], true));
         assert_eq!(datasets[0].name().as_str(), "notes");
         assert_eq!(device.notes().len(), 2);
     }
     notes.synchronize().await.unwrap();
+    let going = device.client.would_wipe(Scope::Identity).unwrap();
+    assert!(going.len() == 1 && !going[0].has_unsynced);
     device.client.wipe(Scope::Identity, Unsynced::Keep).unwrap();
     assert!(matches!(notes.put("key", 2), Err(PutError::Closed)));
     assert!(device.notes().is_empty() && device.client.datasets().unwrap().is_empty());
