@@ -20,6 +20,9 @@ enum Step {
     Begin(usize),
     Answer(usize, Fault),
     Crash(usize, Fault, usize),
+    /// A push gets lost that may arrive later, and one arrives.
+    Hold(usize),
+    Deliver(usize),
     Sync(usize),
     Restart(usize),
     Abandon(usize),
@@ -76,6 +79,8 @@ fn play(world: &mut World, step: &Step) {
         Step::Crash(device, fault, commits) => {
             world.answer_and_crash(at(*device), *fault, *commits);
         }
+        Step::Hold(device) => world.hold_push(at(*device)),
+        Step::Deliver(push) => world.deliver(*push),
         Step::Sync(device) => {
             world.sync(at(*device));
         }
@@ -173,6 +178,8 @@ fn steps(story: Story) -> impl Strategy<Value = Vec<Step>> {
         4 => device().prop_map(Step::Begin),
         9 => (device(), fault()).prop_map(|(d, f)| Step::Answer(d, f)),
         2 => (device(), fault(), 0..2_usize).prop_map(|(d, f, c)| Step::Crash(d, f, c)),
+        2 => device().prop_map(Step::Hold),
+        2 => (0..3_usize).prop_map(Step::Deliver),
         4 => device().prop_map(Step::Sync),
         1 => device().prop_map(Step::Restart),
         1 => device().prop_map(Step::Abandon),
@@ -188,7 +195,10 @@ fn steps(story: Story) -> impl Strategy<Value = Vec<Step>> {
     ];
     let step = prop_oneof![80 => tame, damage => Just(Step::RemoveSlots), wild => wild_steps];
     let is_answered = move |step: &Step| match story {
-        Story::Copies => !matches!(step, Step::Begin(_) | Step::Answer(..) | Step::Crash(..)),
+        Story::Copies => !matches!(
+            step,
+            Step::Begin(_) | Step::Answer(..) | Step::Crash(..) | Step::Hold(_)
+        ),
         Story::Plain | Story::Ends => true,
     };
     let answered = move |steps: Vec<Step>| steps.into_iter().filter(is_answered).collect();

@@ -95,6 +95,8 @@ pub(crate) struct World {
     /// Keys of records that old clients put.
     pub(crate) foreign: BTreeSet<String>,
     pub(crate) markers: Vec<String>,
+    /// Pushes that may still arrive.
+    late: Vec<UpdateRecordsRequest>,
     /// Those that stand in a list, a map and a set too.
     inside: BTreeSet<String>,
     is_replaced: bool,
@@ -140,6 +142,7 @@ impl World {
             lost: BTreeSet::new(),
             foreign: BTreeSet::new(),
             markers: Vec::new(),
+            late: Vec::new(),
             inside: BTreeSet::new(),
             is_replaced: false,
             drawn: 0,
@@ -481,12 +484,7 @@ impl World {
         let input = match pending {
             Output::List(request) => Input::Listed(self.list(request, fault)),
             Output::Update(request) => {
-                // An import that stands without its device knowing is told to nobody, and later edits refer to it.
-                if !self.foreign.is_empty() && !matches!(fault, Fault::Nothing) {
-                    self.reference = None;
-                }
-                let keys: Vec<String> = self.state(device).keys().map(str::to_owned).collect();
-                self.published.extend(keys);
+                self.is_on_its_way(device, fault);
                 Input::Updated(self.update(request, fault))
             }
             Output::Delete(request) => {
@@ -502,19 +500,33 @@ impl World {
         self.devices[device].pending.is_some()
     }
 
-    /// Takes the push that a session waits for: it gets lost on its way, and may arrive later.
-    pub(crate) fn hold_push(&mut self, device: usize) -> UpdateRecordsRequest {
-        let pending = self.devices[device].pending.take();
-        self.abandon(device);
-        match pending {
-            Some(Output::Update(request)) => request,
-            other => panic!("device {device} does not push: {other:?}"),
+    /// Takes the push that a session waits for, if it does: it gets lost on its way, and may arrive later.
+    pub(crate) fn hold_push(&mut self, device: usize) {
+        match self.devices[device].pending.take() {
+            Some(Output::Update(request)) => {
+                self.is_on_its_way(device, Fault::LostBefore);
+                self.abandon(device);
+                self.late.push(request);
+            }
+            other => self.devices[device].pending = other,
         }
     }
 
-    /// A push arrives that was held.
-    pub(crate) fn deliver(&mut self, push: UpdateRecordsRequest) {
-        self.ask(Request::UpdateRecords(push)).unwrap();
+    /// One of the pushes arrives that were held; it may be refused.
+    pub(crate) fn deliver(&mut self, push: usize) {
+        if push < self.late.len() {
+            let push = self.late.remove(push);
+            _ = self.ask(Request::UpdateRecords(push));
+        }
+    }
+
+    fn is_on_its_way(&mut self, device: usize, fault: Fault) {
+        // An import that stands without its device knowing is told to nobody, and later edits refer to it.
+        if !self.foreign.is_empty() && !matches!(fault, Fault::Nothing) {
+            self.reference = None;
+        }
+        let keys: Vec<String> = self.state(device).keys().map(str::to_owned).collect();
+        self.published.extend(keys);
     }
 
     fn list(
