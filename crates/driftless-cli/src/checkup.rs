@@ -185,7 +185,7 @@ fn examine_room(checkup: &mut Checkup, limits: &Limits) {
 }
 
 fn examine_nothing(checkup: &mut Checkup, records: &BTreeMap<RecordKey, Record>) {
-    if records.keys().any(|key| is_reserved(key.as_str())) {
+    if has_reserved(records) {
         let what = "all reserved records were removed";
         checkup.find(Severity::Repairable, what, SYNC);
     } else if checkup.plain > 0 {
@@ -193,6 +193,11 @@ fn examine_nothing(checkup: &mut Checkup, records: &BTreeMap<RecordKey, Record>)
         let advice = "the first device that synchronizes it adopts them, and keeps them as plain records too; without room for that it reads and writes them alone";
         checkup.find(Severity::Note, what, advice);
     }
+}
+
+/// Tells whether reserved records stand there or were removed.
+fn has_reserved(records: &BTreeMap<RecordKey, Record>) -> bool {
+    records.keys().any(|key| is_reserved(key.as_str()))
 }
 
 fn examine_state(checkup: &mut Checkup, stored: &Stored, records: &BTreeMap<RecordKey, Record>) {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use driftless::Dataset;
-use driftless::document::State;
-use driftless_record::{Stored, is_reserved, text_of};
+use driftless::document::{Document, State};
+use driftless_record::{Stored, text_of};
 use driftless_wire::{Record, RecordKey};
 
-use super::{Checkup, Severity};
+use super::{Checkup, Severity, has_reserved};
 
 /// Compares what stands at the service with a dataset of the store.
 pub(super) fn compare(
@@ -32,7 +32,7 @@ pub(super) fn compare(
             "the next synchronization goes on with that one, and writes onto it what was edited here since",
         ),
         Some(stored) => compare_states(checkup, dataset, stored.state()),
-        None if checkup.reserved == 0 && !has_reserved(records) => checkup.find(
+        None if !has_reserved(records) => checkup.find(
             Severity::Note,
             "the service does not have it any more, which this device synchronized: it was deleted, or the service lost it",
             "the next synchronization takes it for deleted, and keeps only what was edited here since; if that is not meant, \
@@ -40,11 +40,6 @@ pub(super) fn compare(
         ),
         None => {}
     }
-}
-
-/// Tells whether reserved records stand there or were removed.
-fn has_reserved(records: &BTreeMap<RecordKey, Record>) -> bool {
-    records.keys().any(|key| is_reserved(key.as_str()))
 }
 
 fn compare_states(checkup: &mut Checkup, dataset: &Dataset, stored: &State) {
@@ -75,7 +70,9 @@ fn compare_records(
     let (state, unsynced) = (dataset.state(), dataset.unsynced_keys());
     let is_news = |(key, record): (&RecordKey, &Record)| {
         let shown = state.get(key.as_str()).as_ref().and_then(text_of);
-        record.value != shown && !unsynced.contains(key.as_str())
+        // What no dataset can have as a key stays a record.
+        let is_key = Document::is_key(key.as_str());
+        is_key && record.value != shown && !unsynced.contains(key.as_str())
     };
     if records.iter().any(is_news) {
         note_news(checkup);

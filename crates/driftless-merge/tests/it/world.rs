@@ -516,7 +516,7 @@ impl World {
     pub(crate) fn deliver(&mut self, push: usize) {
         if push < self.late.len() {
             let push = self.late.remove(push);
-            _ = self.ask(Request::UpdateRecords(push));
+            drop(self.ask(Request::UpdateRecords(push)));
         }
     }
 
