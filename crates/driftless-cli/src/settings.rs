@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use driftless::store::MemoryStore;
-use driftless::transport::{Endpoint, EnvironmentCredentials, HyperTransport, Transport};
+use driftless::transport::{
+    Endpoint, EndpointError, EnvironmentCredentials, HyperTransport, Transport,
+};
 use driftless::{
     Client, ClientBuilder, Dataset, DatasetName, IdentityId, IdentityPoolId, OpenError,
 };
@@ -193,7 +195,10 @@ impl Settings {
     fn service(&self) -> Result<Option<Endpoint>, Failure> {
         let region = self.region.as_deref();
         Ok(match &self.endpoint {
-            Some(url) => Some(Endpoint::url(url, region.unwrap_or(DEFAULT_REGION))?),
+            Some(url) => {
+                let region = region.unwrap_or(DEFAULT_REGION);
+                Some(endpoint_at("--endpoint", url, region)?)
+            }
             None => region.map(Endpoint::region).transpose()?,
         })
     }
@@ -296,6 +301,17 @@ pub(crate) fn dataset_or_default(
     }
     text.parse()
         .map_err(|error| Failure::usage(format!("{DATASET}: {error}")))
+}
+
+/// Reads the URL that a flag or its variable gives, and names the flag if it is none.
+pub(crate) fn endpoint_at(flag: &str, url: &str, region: &str) -> Result<Endpoint, Failure> {
+    Endpoint::url(url, region).map_err(|error| match error {
+        EndpointError::Region => error.into(),
+        _ => {
+            let why = Failure::from(error).messages().join(": ");
+            Failure::usage(format!("{flag}: {why}"))
+        }
+    })
 }
 
 fn transport(endpoint: Endpoint) -> Arc<dyn Transport> {

@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::output::{Output, bytes, table};
 use crate::progress;
-use crate::settings::{DEFAULT_REGION, Settings};
+use crate::settings::{DEFAULT_REGION, Settings, endpoint_at};
 
 /// Room for some two million identities.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
@@ -105,7 +105,7 @@ fn same(identity: IdentityId) -> Owner {
 fn target(args: &MigrateArgs) -> Result<(Arc<dyn Transport>, String), Failure> {
     let region = args.to_region.as_deref().unwrap_or(DEFAULT_REGION);
     let (endpoint, name) = match &args.to {
-        Some(url) => (Endpoint::url(url, region)?, url.as_str()),
+        Some(url) => (endpoint_at("--to", url, region)?, url.as_str()),
         None => (Endpoint::region(region)?, region),
     };
     // Not the ones of the source: a session token is for the service that gave it.

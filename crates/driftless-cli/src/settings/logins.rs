@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::secret::Secret;
 use crate::exit::Failure;
+use crate::settings::endpoint_at;
 
 #[derive(Debug, Args)]
 pub(crate) struct LoginSettings {
@@ -67,9 +68,10 @@ impl LoginSettings {
         url: Option<&str>,
         region: &str,
     ) -> Result<IdentityPoolBuilder, Failure> {
-        let endpoint = match self.identity_endpoint.as_deref().or(url) {
-            Some(url) => Endpoint::url(url, region)?,
-            None => Endpoint::identity(region)?,
+        let endpoint = match (self.identity_endpoint.as_deref(), url) {
+            (Some(url), _) => endpoint_at("--identity-endpoint", url, region)?,
+            (None, Some(url)) => endpoint_at("--endpoint", url, region)?,
+            (None, None) => Endpoint::identity(region)?,
         };
         let logins = self.logins()?;
         Ok(IdentityPool::builder(pool, endpoint).logins(Arc::new(Given(logins))))

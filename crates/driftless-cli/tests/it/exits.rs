@@ -298,3 +298,19 @@ fn help_has_the_table_of_exit_codes() {
     let help = String::from_utf8(help.stdout).unwrap();
     assert!(help.contains("14  the demonstration failed"), "{help}");
 }
+
+#[test]
+fn address_that_is_none_is_told_with_its_flag() {
+    let device = Device::at("");
+    let (code, error) = device.fail(&["put", "k", "v"]);
+    let message = error["messages"][0].as_str().unwrap();
+    assert!(
+        code == 2 && message.starts_with("--endpoint: "),
+        "{message}"
+    );
+    let mut as_guest = Device::at("http://127.0.0.1:1").undecided(&["identify", "--guest"]);
+    as_guest.env_remove("DRIFTLESS_IDENTITY");
+    let (_, error) = failure_of(as_guest.env("DRIFTLESS_IDENTITY_ENDPOINT", "ftp://x"));
+    let message = error["messages"][0].as_str().unwrap();
+    assert!(message.starts_with("--identity-endpoint: "), "{message}");
+}
