@@ -14,7 +14,6 @@ use driftless_wire::Timestamp;
 use crate::commit::{Commit, Durability};
 use crate::list::List;
 use crate::replica::Replica;
-use crate::row::Sent;
 use crate::session::{Compaction, Output, Session, SessionError};
 
 /// Room for edits on top of what is joined.
@@ -291,9 +290,15 @@ impl Replica {
     pub(crate) fn listed_with_sent(&self, stored: &State) -> Clock {
         let mut listed = self.listed().clock().clone();
         let (seen, head) = (stored.seen_from(self.row.actor), self.head_count());
-        let may_stand = |sent: &&Sent| sent.counter <= seen || sent.upon == head;
-        let made = self.row.sent.iter().filter(may_stand);
-        let made = made.flat_map(|sent| &sent.made);
+        let made = self.row.sent.iter().flat_map(|sent| {
+            let stands = sent.counter <= seen;
+            // What is there without the push is a namesake of somebody else.
+            let may_come =
+                move |made: &OpId| sent.upon == head && stored.seen_from(made.actor) < made.counter;
+            sent.made
+                .iter()
+                .filter(move |made| stands || may_come(made))
+        });
         for made in made.chain(&self.row.listed) {
             let entry = listed.entry(made.actor).or_insert(0);
             *entry = (*entry).max(made.counter);

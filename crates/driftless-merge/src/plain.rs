@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{Document, Edit, OpId, State, Value, branch, mutant};
-use driftless_record::{HEAD_KEY, Head, Lineage, Stored, is_reserved, scalar_of, text_of};
+use driftless_record::{Head, Lineage, Stored, is_reserved, scalar_of, text_of};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
 
 use serde::{Deserialize, Serialize};
@@ -304,13 +304,6 @@ impl Replica {
             true => Vec::new(),
             false => foreign.collect(),
         }
-    }
-
-    /// Returns the count of the record that holds head.
-    pub(crate) fn head_count(&self) -> Option<SyncCount> {
-        let mut records = self.mirror.iter();
-        let head = records.find(|(key, _)| key.as_str() == HEAD_KEY);
-        head.map(|(_, record)| record.sync_count)
     }
 
     /// Returns the plain records that must be written so that they show this state; `None` removes one.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::LazyLock;
 
 use driftless_document::{Actor, Clock, Document, State, branch};
-use driftless_record::{DecodeError, Limits, Lineage, Stored};
+use driftless_record::{DecodeError, HEAD_KEY, Limits, Lineage, Stored};
 use driftless_wire::{IdentityId, IdentityPoolId, RecordKey, SyncCount};
 
 use crate::commit::{Commit, DatasetKey, MirroredRecord, Recovered, Snapshot};
@@ -183,6 +183,12 @@ impl Replica {
     #[must_use]
     pub fn is_known_to_exist(&self) -> bool {
         !self.mirror.is_empty()
+    }
+
+    /// Returns the count of the record that holds head, also of its tombstone.
+    pub(crate) fn head_count(&self) -> Option<SyncCount> {
+        let head: RecordKey = HEAD_KEY.parse().expect("it is a key");
+        Some(self.mirror.get(&head)?.sync_count)
     }
 
     /// Tells whether there are edits that the service is not known to have.

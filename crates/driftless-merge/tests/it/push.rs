@@ -666,3 +666,25 @@ fn what_a_push_that_can_arrive_no_more_brought_leaves_no_trace() {
     world.settle();
     assert_eq!(world.state(0).get("count"), Some(Value::Counter(5)));
 }
+
+/// A push of another device came without head, so that one of ours might still arrive as far as head tells.
+#[test]
+fn namesake_beyond_head_is_nothing_that_a_push_in_doubt_brought() {
+    let mut world = World::new(2);
+    world.put(0, "x", 1);
+    world.settle();
+    world.increment(0, "count", 2);
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.hold_push(0);
+    world.remove(0, "count");
+    world.increment(1, "count", 5);
+    world.begin(1);
+    world.answer(1, Fault::Nothing);
+    // Head is the first of the two patches, and the log the second.
+    world.answer(1, Fault::Torn(0b100));
+    world.abandon(1);
+    world.sync(0);
+    world.settle();
+    assert_eq!(world.state(0).get("count"), Some(Value::Counter(5)));
+}
