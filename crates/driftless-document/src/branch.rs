@@ -57,6 +57,8 @@ named! {
         Compacted,
         /// Only head of a compacted life came to stand.
         CompactedInVain,
+        /// Another life is stored, which was compacted out of the known one more than once.
+        CompactedTwice,
         /// What is stored was written by a copy of this store.
         AdoptedAsCopy,
         /// What is stored is what was known.

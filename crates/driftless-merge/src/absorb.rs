@@ -8,12 +8,13 @@
 use driftless_document::{
     Absorbed, Actor, Carry, Clock, Delta, MAX_COUNTER, OpId, State, branch, mutant,
 };
-use driftless_record::{Head, Lineage, Stored};
+use driftless_record::{Lineage, Stored};
 use driftless_wire::Timestamp;
 
 use crate::commit::{Commit, Durability};
 use crate::list::List;
 use crate::replica::Replica;
+use crate::row::Sent;
 use crate::session::{Compaction, Output, Session, SessionError};
 
 /// Room for edits on top of what is joined.
@@ -102,23 +103,36 @@ impl Replica {
         }
     }
 
-    /// Passes over a life that was to begin by compaction and never did: only its head came to stand, and of the life before
-    /// nothing can be read either. Then that one is damaged, and whoever knows more of it brings it back.
+    /// Passes over a life that was to begin by compaction and never did. Then the one before is damaged, and whoever knows more
+    /// of it brings it back.
     fn without_vain_compaction(&mut self, stored: Option<Stored>) -> Option<Stored> {
         let stored = stored?;
-        let head = stored.head().filter(|head| {
-            stored.tip().is_none() && head.lineage == stored.lineage() && head.sequence == 0
-        });
-        let before = head.and_then(|head| head.predecessor);
-        let before = before.map(|before| before.lineage);
-        let is_ours =
-            before.is_some() && self.row.lineage.is_none_or(|known| Some(known) == before);
-        if !is_ours {
-            return Some(stored);
+        let before = stored.before_vain_compaction();
+        let known = self.row.lineage;
+        let is_ours = |before: &Stored| known.is_none_or(|known| known == before.lineage());
+        match before.filter(is_ours) {
+            Some(before) => {
+                branch!(CompactedInVain);
+                Some(before)
+            }
+            None => Some(stored),
         }
-        branch!(CompactedInVain);
-        self.row.lineage = before;
-        None
+    }
+
+    /// Takes note of the life that stands, and of what its head says of those before it.
+    pub(crate) fn enter(&mut self, stored: &Stored) {
+        let lineage = stored.lineage();
+        let is_ours = |sent: &Sent| sent.lineage == lineage;
+        self.row.predecessor = match stored.head() {
+            Some(head) => head.predecessor,
+            None if self.row.lineage == Some(lineage) => self.row.predecessor,
+            // A push of ours that compacted what was known, and whose head was damaged since.
+            None if self.row.sent.iter().any(is_ours) => {
+                self.stored.as_ref().map(Stored::as_predecessor)
+            }
+            None => None,
+        };
+        self.row.lineage = Some(lineage);
     }
 
     /// Joins or adopts what is stored; `None` if there is nothing to take in.
@@ -143,27 +157,34 @@ impl Replica {
             branch!(LifeEnded);
             session.summary.began_anew = true;
             self.row.lineage = None;
+            self.row.predecessor = None;
             return Some(self.adopt(session, State::new(), Carry::Additions, time));
         };
-        self.row.lineage = Some(stored.lineage());
+        self.enter(stored);
         if known.is_some_and(|known| known != stored.lineage()) {
             session.summary.began_anew = true;
-            let before = |head: &Head| head.predecessor.map(|before| before.lineage);
-            let head = stored.head().filter(|head| before(head) == known);
+            let is_mended = stored.head().is_none_or(|head| head.mended);
+            let before = self.row.predecessor;
+            let before = before.filter(|before| before.lives().any(|life| Some(life) == known));
             if session.compaction == Compaction::Sent(stored.lineage()) {
                 session.compaction = Compaction::No;
                 session.summary.compacted = true;
             }
             let state = stored.state().clone();
-            let Some(head) = head else {
+            let Some(before) = before else {
                 branch!(OtherLife);
                 return Some(self.adopt(session, state, Carry::Additions, time));
             };
-            let carry = match head.mended {
+            let carry = match is_mended {
                 true => Carry::EverythingMissing,
                 false => Carry::Everything,
             };
-            if head.mended {
+            if Some(before.lineage) != known {
+                branch!(CompactedTwice);
+                // The clock no longer tells which of our pushes in doubt were in the life that was compacted.
+                return Some(self.adopt(session, state, carry, time));
+            }
+            if is_mended {
                 branch!(CompactedLifeMended);
             } else {
                 branch!(CompactedLife);

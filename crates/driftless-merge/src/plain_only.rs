@@ -343,7 +343,7 @@ impl Replica {
         is_ours: bool,
     ) -> (Absorbed, Edit) {
         let local = self.document.state().clone();
-        self.row.lineage = Some(stored.lineage());
+        self.enter(stored);
         let actor = session.actor();
         self.row.rename(actor);
         let state = stored.state().clone();

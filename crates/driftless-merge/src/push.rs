@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use driftless_document::{OpId, State, branch, mutant};
-use driftless_record::{Life, PlanError, Predecessor, Push, Standing, Stored, Wrote, is_reserved};
+use driftless_record::{Life, PlanError, Push, Standing, Stored, Wrote, is_reserved};
 use driftless_wire::{Op, RecordKey, RecordPatch, SyncCount, Timestamp, UpdateRecordsResponse};
 
 use crate::commit::{Commit, Durability};
@@ -133,10 +133,7 @@ impl Replica {
         let lineage = session.lineage();
         let life = Life::Begun {
             lineage,
-            predecessor: Some(Predecessor {
-                lineage: stored.lineage(),
-                counter: state.max_counter(),
-            }),
+            predecessor: Some(stored.as_predecessor()),
             over: Some(&stored),
         };
         let push = is_less
@@ -170,7 +167,7 @@ impl Replica {
                 let lineage = known.unwrap_or_else(|| session.lineage());
                 Life::Begun {
                     lineage,
-                    predecessor: None,
+                    predecessor: self.row.predecessor,
                     over: None,
                 }
             }
@@ -209,6 +206,7 @@ impl Replica {
             seen: self.seen_with(session, is_plain),
             plain: is_plain,
             mended: head.is_some_and(|head| head.mended) || is_damaged,
+            predecessor: self.row.predecessor,
         };
         driftless_record::plan(life, state, &standing, &self.limits)
     }

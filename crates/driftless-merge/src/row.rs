@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{Actor, OpId, mutant};
-use driftless_record::Lineage;
+use driftless_record::{Earlier, Lineage, Predecessor};
 use driftless_wire::{RecordKey, SyncCount, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ pub(crate) struct SyncRow {
     pub(crate) count: SyncCount,
     /// The life of the stored dataset that was last seen.
     pub(crate) lineage: Option<Lineage>,
+    /// The life that it came from by compaction, as its head said when that could last be read.
+    pub(crate) predecessor: Option<Predecessor>,
     /// Pushes that were sent and not refused, until a list or an answer shows them.
     pub(crate) sent: Vec<Sent>,
     /// Creators of objects, and how many generations the service was seen to hold of each in this life: those of which the
@@ -96,6 +98,8 @@ struct Form {
     count: SyncCount,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lineage: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    predecessor: Option<PredecessorForm>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sent: Vec<SentForm>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -117,6 +121,14 @@ struct Form {
     /// Milliseconds since 1970, and the count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     synced: Option<(i64, SyncCount)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PredecessorForm {
+    lineage: String,
+    counter: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +157,7 @@ impl SyncRow {
             own: 0,
             count: SyncCount::ZERO,
             lineage: None,
+            predecessor: None,
             sent: Vec::new(),
             listed: Vec::new(),
             deleting: Vec::new(),
@@ -165,6 +178,7 @@ impl SyncRow {
             own: self.own,
             count: self.count,
             lineage: self.lineage.map(|lineage| hex(lineage.to_bytes())),
+            predecessor: self.predecessor.as_ref().map(PredecessorForm::of),
             sent: self.sent.iter().map(SentForm::of).collect(),
             listed: match mutant!(ListedForgotten) {
                 true => Vec::new(),
@@ -196,6 +210,7 @@ impl SyncRow {
             own: form.own,
             count: form.count,
             lineage: form.lineage.as_deref().map(read_life).transpose()?,
+            predecessor: form.predecessor.map(PredecessorForm::read).transpose()?,
             sent: form
                 .sent
                 .into_iter()
@@ -231,6 +246,25 @@ impl SyncRow {
         self.sent.clear();
         // What was not synchronized is written again under the new name.
         self.over.author = None;
+    }
+}
+
+impl PredecessorForm {
+    fn of(predecessor: &Predecessor) -> Self {
+        let earlier: Vec<Lineage> = predecessor.earlier.iter().collect();
+        Self {
+            lineage: hex(predecessor.lineage.to_bytes()),
+            counter: predecessor.counter,
+            earlier: write_lives(&earlier),
+        }
+    }
+
+    fn read(self) -> Result<Predecessor, RowError> {
+        Ok(Predecessor {
+            lineage: read_life(&self.lineage)?,
+            counter: self.counter,
+            earlier: Earlier::of(read_lives(&self.earlier)?),
+        })
     }
 }
 
@@ -315,6 +349,11 @@ mod tests {
         let mut row = SyncRow::new(Actor::random([7; 8]));
         row.count = SyncCount::from(12);
         row.lineage = Some(Lineage::from_bytes([0, 1, 2, 3, 4, 5, 6, 255]));
+        row.predecessor = Some(Predecessor {
+            lineage: Lineage::from_bytes([5; 8]),
+            counter: 6,
+            earlier: Earlier::of([[4; 8], [3; 8]].map(Lineage::from_bytes)),
+        });
         row.own = 8;
         let made = vec![OpId::new(1, Actor::derived(&[b"a"]))];
         row.sent = vec![Sent {

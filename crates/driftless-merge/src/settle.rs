@@ -73,7 +73,7 @@ impl Replica {
         session.summary.wrote = Some(in_flight.wrote);
         session.summary.changed_there.extend(in_flight.keys);
         let was_plain_only = self.is_plain_only();
-        self.row.lineage = Some(in_flight.stored.lineage());
+        self.enter(&in_flight.stored);
         self.row.own = self
             .row
             .own

@@ -186,9 +186,14 @@ impl<'a> Reading<'a> {
         Ok(self.joined(readable))
     }
 
-    /// Returns head, unless it is of a lineage that has not begun.
+    /// Returns head, or what that of a lineage which has not begun tells of this one.
     fn head(&self) -> Option<Head> {
-        self.frames.head.filter(|head| head.lineage == self.lineage)
+        let head = self.frames.head?;
+        let before = head.before_compaction();
+        [Some(head), before]
+            .into_iter()
+            .flatten()
+            .find(|head| head.lineage == self.lineage)
     }
 
     /// Tells whether it is known already that a chain's state is part of the main one.
@@ -199,6 +204,26 @@ impl<'a> Reading<'a> {
         known.is_some_and(|known| {
             main.contains(known.chain.tip) && known.included.contains(&other.end())
         })
+    }
+
+    /// Tells whether head is that of a compaction of which a part never came, and nothing was pushed upon it.
+    ///
+    /// A part that is there and damaged has come.
+    fn is_vain(&self, head: Head) -> bool {
+        let mut bases = self.frames.bases.keys();
+        let went_on = bases
+            .any(|(generation, of)| *of == self.lineage && *generation > head.generation)
+            || self.run_at(head.tip, 0).is_some()
+            || self.log_at(head.tip, 0).is_some();
+        let parts = self.frames.bases.get(&(head.generation, self.lineage));
+        let has_come = |part| {
+            parts.is_some_and(|parts| parts.contains_key(&part))
+                || self
+                    .frames
+                    .damaged
+                    .contains(&Slot::base(head.generation, part))
+        };
+        head.begins && !went_on && !(0..head.parts).all(has_come)
     }
 
     fn joined(&self, readable: Vec<(Walk<'a>, Option<Decoded>)>) -> Stored {
@@ -243,6 +268,7 @@ impl<'a> Reading<'a> {
                 state,
                 needs_repair,
                 reaches_head: false,
+                is_vain: head.is_some_and(|head| self.is_vain(head)),
             };
         };
         let told = head.is_some_and(|head| {
@@ -268,6 +294,7 @@ impl<'a> Reading<'a> {
             included: Vec::new(),
             needs_repair: !told,
             reaches_head: head.is_some_and(|head| main.contains(head.tip)),
+            is_vain: false,
             state,
         };
         for (walk, read) in readable {

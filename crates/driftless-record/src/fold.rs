@@ -64,6 +64,8 @@ pub struct Standing<'a> {
     pub plain: bool,
     /// Whether anything of this life, or of the one that it is compacted from, was ever damaged.
     pub mended: bool,
+    /// The life that the stored one came from, as it was remembered, for where head cannot be read.
+    pub predecessor: Option<Predecessor>,
 }
 
 impl Standing<'static> {
@@ -76,6 +78,7 @@ impl Standing<'static> {
         seen: SyncCount::ZERO,
         plain: false,
         mended: false,
+        predecessor: None,
     };
 }
 
@@ -175,7 +178,10 @@ pub fn plan(
     };
     match life {
         Life::Continued(stored) => {
-            let predecessor = stored.head.and_then(|head| head.predecessor);
+            let predecessor = match stored.head {
+                Some(head) => head.predecessor,
+                None => standing.predecessor,
+            };
             let chained = if stored.needs_repair {
                 None
             } else {
@@ -406,6 +412,7 @@ impl Planning<'_> {
             state,
             needs_repair: false,
             reaches_head: true,
+            is_vain: false,
         };
         let Standing {
             seen,
@@ -423,6 +430,7 @@ impl Planning<'_> {
             seen,
             plain,
             mended,
+            begins: over.is_some_and(|over| over.lineage != lineage),
         };
         let is_live = |slot: &Slot| match slot {
             Slot::Log(_) | Slot::Run(_) => beside.is_some(),
@@ -462,6 +470,10 @@ impl Planning<'_> {
         // The logs that a run of this very push folds stay as well: the push may be torn.
         let folds = matches!(wrote, Wrote::Fold | Wrote::Run);
         let is_live = |slot: &Slot| is_live(slot) || folds && matches!(slot, Slot::Log(_));
+        let head = Head {
+            begins: false,
+            ..head
+        };
         self.finish(stored, head, patches, wrote, is_live)
     }
 

@@ -13,7 +13,7 @@ use driftless_wire::SyncCount;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::codec::push_varint;
-use crate::head::{Head, Predecessor};
+use crate::head::{Earlier, Head, Predecessor};
 use crate::lineage::{Checksum, Lineage};
 
 const MAGIC: u8 = 0xd7;
@@ -33,6 +33,8 @@ const FOLDED: u8 = 8;
 const PLAIN: u8 = 1;
 const PREDECESSOR: u8 = 2;
 const MENDED: u8 = 4;
+const BEGINS: u8 = 8;
+const EARLIER: u8 = 16;
 
 /// The most parts that a base can have.
 pub(crate) const MAX_PARTS: u8 = 64;
@@ -223,10 +225,14 @@ fn header(kind: Kind, raw_len: Option<u64>) -> Vec<u8> {
     match kind {
         Kind::Head(head) => {
             out[1] |= HEAD;
+            let earlier = head.predecessor.map(|before| before.earlier);
+            let earlier: Vec<Lineage> = earlier.iter().flat_map(Earlier::iter).collect();
             let flags = [
                 (PLAIN, head.plain),
                 (PREDECESSOR, head.predecessor.is_some()),
                 (MENDED, head.mended),
+                (BEGINS, head.begins),
+                (EARLIER, !earlier.is_empty()),
             ];
             let set = flags.iter().filter(|(_, is_set)| *is_set);
             out.push(set.map(|(flag, _)| flag).sum());
@@ -236,9 +242,13 @@ fn header(kind: Kind, raw_len: Option<u64>) -> Vec<u8> {
             push_varint(&mut out, head.sequence.into());
             out.extend(head.tip.to_bytes());
             push_varint(&mut out, head.seen.get().unsigned_abs());
-            if let Some(Predecessor { lineage, counter }) = head.predecessor {
-                out.extend(lineage.to_bytes());
-                push_varint(&mut out, counter.into());
+            if let Some(before) = head.predecessor {
+                out.extend(before.lineage.to_bytes());
+                push_varint(&mut out, before.counter.into());
+            }
+            if !earlier.is_empty() {
+                out.push(earlier.len() as u8);
+                out.extend(earlier.iter().flat_map(|life| life.to_bytes()));
             }
         }
         Kind::Log { sequence } => {
@@ -341,6 +351,16 @@ impl Input<'_> {
         }
     }
 
+    fn earlier(&mut self) -> Result<Earlier, FrameError> {
+        let count = usize::from(self.byte()?);
+        if !(1..=Earlier::MAX).contains(&count) {
+            return Err(FrameError::Header);
+        }
+        let lives = (0..count).map(|_| Ok(Lineage::from_bytes(self.take()?)));
+        let lives: Vec<Lineage> = lives.collect::<Result<_, FrameError>>()?;
+        Ok(Earlier::of(lives))
+    }
+
     fn head(&mut self) -> Result<Head, FrameError> {
         let flags = self.byte()?;
         Ok(Head {
@@ -359,10 +379,16 @@ impl Input<'_> {
                 Some(Predecessor {
                     lineage: Lineage::from_bytes(self.take()?),
                     counter: self.number()?,
+                    earlier: if flags & EARLIER == 0 {
+                        Earlier::default()
+                    } else {
+                        self.earlier()?
+                    },
                 })
             },
             plain: flags & PLAIN != 0,
             mended: flags & MENDED != 0,
+            begins: flags & BEGINS != 0,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The frames of a dataset, sorted by what they are for; nothing is decoded but their headers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::ReadError;
 use crate::frame::{Frame, FrameError, Kind};
@@ -25,6 +25,8 @@ pub(crate) struct Frames {
     pub(crate) runs: Vec<Placed>,
     /// By generation, then lineage.
     pub(crate) bases: BTreeMap<(u32, Lineage), BTreeMap<u8, Placed>>,
+    /// Slots that have a value which is no frame.
+    pub(crate) damaged: BTreeSet<Slot>,
 }
 
 impl Frames {
@@ -39,6 +41,7 @@ impl Frames {
             logs,
             runs,
             bases,
+            damaged: BTreeSet::new(),
         };
         for (key, text) in records.into_iter().filter(|(key, _)| is_reserved(key)) {
             frames.records += 1;
@@ -57,7 +60,9 @@ impl Frames {
                         version,
                     });
                 }
-                Err(_) => {}
+                Err(_) => {
+                    frames.damaged.insert(slot);
+                }
             }
         }
         Ok(frames)

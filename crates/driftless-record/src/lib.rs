@@ -40,7 +40,7 @@ pub use chain::{MAX_JUMP, ReadError, read};
 pub use codec::{DecodeError, MAX_ELEMENTS, MAX_OBJECTS, MAX_VALUES, decode, encode};
 pub use fold::{Life, PlanError, Push, Standing, Wrote, plan};
 pub use frame::{Frame, FrameError, Kind, Z85Error};
-pub use head::{Head, Predecessor};
+pub use head::{Earlier, Head, Predecessor};
 pub use limits::Limits;
 pub use lineage::{Checksum, Lineage};
 pub use plain::{scalar_of, text_of};

@@ -62,7 +62,7 @@ pub struct Past {
 }
 
 /// The characters of the longest head and its key.
-pub(crate) const HEAD_LEN: usize = 15 + 75;
+pub(crate) const HEAD_LEN: usize = 15 + 120;
 
 /// An encoded delta, deflated where that is shorter.
 pub(crate) struct Encoded {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use driftless_document::State;
 
-use crate::head::Head;
+use crate::head::{Earlier, Head, Predecessor};
 use crate::lineage::{Checksum, Lineage};
 
 /// What the records of one dataset hold, decoded, with what planning the next push needs to know of them.
@@ -25,6 +25,8 @@ pub struct Stored {
     pub(crate) needs_repair: bool,
     /// The state includes what head stands for.
     pub(crate) reaches_head: bool,
+    /// See [`Stored::before_vain_compaction`].
+    pub(crate) is_vain: bool,
 }
 
 /// A base that can be read.
@@ -108,6 +110,32 @@ impl Stored {
     #[must_use]
     pub const fn lacks_pushes(&self) -> bool {
         self.head.is_some() && !self.reaches_head
+    }
+
+    /// Returns this life as the one that a compaction of what is stored comes from.
+    #[must_use]
+    pub fn as_predecessor(&self) -> Predecessor {
+        let before = self.head.and_then(|head| head.predecessor);
+        Predecessor {
+            lineage: self.lineage,
+            counter: self.state.max_counter(),
+            earlier: Earlier::of(before.iter().flat_map(Predecessor::lives)),
+        }
+    }
+
+    /// Returns what is stored of the life before, where a compaction was to begin this one and came only in part: no more of
+    /// it than head and parts of its base stands, and of the life before no base can be read either.
+    ///
+    /// Nobody has ever read this life then, so the one before goes on, damaged.
+    #[must_use]
+    pub fn before_vain_compaction(&self) -> Option<Self> {
+        let head = self.head.filter(|_| self.is_vain)?.before_compaction()?;
+        Some(Self {
+            lineage: head.lineage,
+            head: Some(head),
+            is_vain: false,
+            ..self.clone()
+        })
     }
 
     /// Returns the characters of the records that the state stands in, keys included: base, runs and logs, without head.

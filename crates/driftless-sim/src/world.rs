@@ -565,12 +565,7 @@ impl World {
         let was_dead = self.devices[device].disk.is_dead();
         self.note(format_args!("{device} ends {end:?}"));
         if end == End::Closed {
-            let closed = self.devices[device].client.close();
-            if closed.is_err() && !was_dead {
-                return Err(self.violation(Check::CallsEndOnce, "a client does not close"));
-            }
-            self.poll()?;
-            self.collect(device);
+            self.close(device)?;
         }
         if end == End::PowerLost {
             let kept = self.devices[device].disk.lose_power();
@@ -602,6 +597,17 @@ impl World {
             let what = format!("device {device} does not find {mark}, which was acknowledged");
             return Err(self.violation(Check::AcknowledgedWritesSurvive, what));
         }
+        Ok(())
+    }
+
+    /// Closes the client of a device. The process may die of what that writes.
+    fn close(&mut self, device: usize) -> Checked {
+        let Device { client, disk, .. } = &self.devices[device];
+        if client.close().is_err() && !disk.is_dead() {
+            return Err(self.violation(Check::CallsEndOnce, "a client does not close"));
+        }
+        self.poll()?;
+        self.collect(device);
         Ok(())
     }
 

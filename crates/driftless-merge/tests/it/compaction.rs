@@ -1,7 +1,7 @@
 //! What is stored is written anew without its past: who asks, who was away, and what goes wrong on the way.
 
 use driftless_merge::Operation;
-use driftless_record::past_of_state;
+use driftless_record::{Earlier, is_reserved, past_of_state};
 
 use crate::world::{Fault, World};
 
@@ -251,6 +251,149 @@ fn what_damage_took_comes_back_from_whoever_knows_it() {
         world.devices[1].replica.document().counter("late count"),
         Some(4)
     );
+}
+
+/// Removes the base and what stands on it, and leaves head.
+fn remove_base(world: &mut World) {
+    world.rewrite(|record| {
+        let key = record.key.as_str();
+        let is_head = !is_reserved(key) || key.ends_with("head");
+        (!is_head && record.value.is_some()).then_some(None)
+    });
+}
+
+/// A device compacts, and all that comes of the push is head.
+fn compact_in_vain(world: &mut World, device: usize) {
+    world.begin_compaction(device);
+    world.answer(device, Fault::Nothing);
+    // The bits count from 1, and head is the first of the patches.
+    world.answer(device, Fault::Torn(0b10));
+    world.abandon(device);
+}
+
+#[test]
+fn compaction_of_which_only_head_came_is_passed_over_with_both_lives_damaged() {
+    let mut world = two();
+    let life = world.devices[1].replica.lineage();
+    compact_in_vain(&mut world, 0);
+    remove_base(&mut world);
+    world.increment(1, "count", 1);
+    world.sync(1);
+    assert_eq!(world.devices[1].replica.lineage(), life);
+    check(&mut world, "begin end", 34);
+}
+
+#[test]
+fn compacted_life_that_went_on_and_is_damaged_is_not_taken_for_one_that_never_began() {
+    let mut world = two();
+    world.compact(0);
+    world.mark(0);
+    world.sync(0);
+    // The repair writes a base without logs, as a compaction does.
+    remove_base(&mut world);
+    world.sync(0);
+    assert!(world.summary(0).repaired);
+    remove_base(&mut world);
+    world.mark(1);
+    world.sync(1);
+    assert_eq!(
+        world.devices[1].replica.lineage(),
+        world.devices[0].replica.lineage()
+    );
+    // What each of the two writes again of texts and counters stands twice; nothing that only one knows is lost.
+    world.settle();
+}
+
+/// What only device 1 knows was lost by damage, and the dataset compacted so many times since.
+fn damaged_and_compacted(times: usize) -> World {
+    let mut world = two();
+    world.mark(1);
+    world.sync(1);
+    world.remove_slots();
+    world.sync(0);
+    world.remove(1, "stands");
+    for _ in 0..times {
+        // A new author each time, who goes with the next compaction.
+        world.put(0, "busy", 1);
+        world.remove(0, "busy");
+        world.sync(0);
+        world.compact(0);
+        assert!(world.summary(0).compacted);
+    }
+    world
+}
+
+#[test]
+fn device_that_was_away_for_several_compactions_brings_back_what_damage_took() {
+    for times in 1..=Earlier::MAX + 1 {
+        let mut world = damaged_and_compacted(times);
+        check(&mut world, "begin end", 33);
+        assert_eq!(world.state(0).get("stands"), None, "{times}");
+    }
+}
+
+#[test]
+fn head_that_was_spoilt_in_a_compaction_still_tells_where_that_came_from() {
+    for restarts in [false, true] {
+        let mut world = two();
+        world.begin_compaction(0);
+        world.answer(0, Fault::Nothing);
+        world.answer(0, Fault::LostAfter);
+        world.rewrite(|record| {
+            let is_head = record.key.as_str().ends_with("head");
+            is_head.then(|| Some("spoilt".to_owned()))
+        });
+        if restarts {
+            world.restart(0);
+            world.sync(0);
+        } else {
+            world.finish(0);
+        }
+        assert!(world.summary(0).repaired);
+        // Only a device that comes from the life before writes its removes again.
+        world.remove(1, "stands");
+        check(&mut world, "begin end", 33);
+        assert_eq!(world.state(0).get("stands"), None);
+    }
+}
+
+#[test]
+fn head_that_is_spoilt_later_is_written_again_with_where_its_life_came_from() {
+    let mut world = two();
+    world.compact(0);
+    for _ in 0..2 {
+        world.rewrite(|record| {
+            let is_head = record.key.as_str().ends_with("head");
+            is_head.then(|| Some("spoilt".to_owned()))
+        });
+        world.begin(0);
+        world.answer(0, Fault::Nothing);
+        // What was listed is remembered, and head cannot be read there any more.
+        world.restart(0);
+        world.sync(0);
+        assert!(world.summary(0).repaired);
+    }
+    world.remove(1, "stands");
+    check(&mut world, "begin end", 33);
+    assert_eq!(world.state(0).get("stands"), None);
+}
+
+#[test]
+fn head_of_a_compaction_that_never_began_says_that_there_are_no_plain_records() {
+    let mut world = two();
+    world.keep_plain(0);
+    world.sync(0);
+    world.sync(1);
+    world.retire_plain(0);
+    // The first says so, the second removes them.
+    world.sync(0);
+    world.sync(0);
+    assert!(world.plain().is_empty());
+    compact_in_vain(&mut world, 0);
+    // Nothing that it does not find was removed by an old client.
+    world.sync(1);
+    check(&mut world, "begin end", 33);
+    assert!(world.state(1).get("stands").is_some());
 }
 
 #[test]

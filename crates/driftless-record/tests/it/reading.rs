@@ -1,7 +1,7 @@
 //! Records to states: torn pushes, damage, other lineages, and what is refused.
 
 use driftless_document::{Actor, Clock, Delta, MAX_COUNTER, OpId, State};
-use driftless_record::{Checksum, Limits, MAX_JUMP, ReadError, Stored, Wrote};
+use driftless_record::{Checksum, Earlier, Limits, MAX_JUMP, Push, ReadError, Stored, Wrote};
 use proptest::prelude::*;
 
 use crate::samples::{Dataset, Device, Random, begun, histories, life, play};
@@ -248,6 +248,116 @@ fn the_head_of_another_life_decides() {
     dataset.records.insert("_driftless.head".to_owned(), None);
     let read = check_read(&dataset, None).unwrap();
     assert_eq!((read.state(), read.needs_repair()), (&device.state, true));
+}
+
+/// A life, and what stands once another one was compacted out of it.
+fn compacted() -> (Dataset, Stored, Push) {
+    let (mut dataset, stored) = push_edits(5, 1, |_, _, _, _| {});
+    let plan = dataset.plan(begun(2, Some(&stored)), stored.state(), &Limits::default());
+    let push = plan.unwrap();
+    dataset.apply(&push.patches);
+    (dataset, stored, push)
+}
+
+fn remove_bases(dataset: &mut Dataset, side: &str) {
+    let bases = dataset.records.iter_mut();
+    let bases = bases.filter(|(key, _)| key.starts_with(&format!("_driftless.base{side}")));
+    bases.for_each(|(_, text)| *text = None);
+}
+
+#[test]
+fn head_of_a_compaction_that_came_in_part_tells_of_the_life_before() {
+    let (mut dataset, stored, push) = compacted();
+    let head = push.stored.head().unwrap();
+    assert!(head.begins && !push.stored.needs_repair());
+    remove_bases(&mut dataset, ".1");
+    let read = check_read(&dataset, None).unwrap();
+    assert_eq!(
+        (read.lineage(), read.state()),
+        (stored.lineage(), stored.state())
+    );
+    assert!(read.needs_repair() && read.lacks_pushes());
+    let told = read.head().unwrap();
+    assert_eq!((told.lineage, told.begins), (stored.lineage(), false));
+    assert_eq!((told.seen, told.predecessor), (head.seen, None));
+
+    // Nothing of either can be read.
+    remove_bases(&mut dataset, "");
+    let read = check_read(&dataset, None).unwrap();
+    assert_eq!((read.lineage(), read.tip()), (push.stored.lineage(), None));
+    let before = read.before_vain_compaction().unwrap();
+    assert_eq!((before.lineage(), before.tip()), (stored.lineage(), None));
+    assert!(before.needs_repair() && before.before_vain_compaction().is_none());
+}
+
+#[test]
+fn compaction_that_came_and_is_damaged_was_not_in_vain() {
+    let (dataset, _, push) = compacted();
+    let is_vain = |dataset: &Dataset| {
+        let read = check_read(dataset, None).unwrap();
+        assert_eq!(read.tip(), None);
+        read.before_vain_compaction().is_some()
+    };
+    let base = "_driftless.base.1.0";
+    let mut damaged = dataset.clone();
+    remove_bases(&mut damaged, "");
+    assert!(is_vain(&damaged));
+    // A part that is there and no frame.
+    let spoilt = Some("spoilt".to_owned());
+    damaged.records.insert(base.to_owned(), spoilt);
+    assert!(!is_vain(&damaged));
+    // A part that is there and has other bytes.
+    let mut damaged = dataset.clone();
+    damaged
+        .records
+        .insert("_driftless.base.0.0".to_owned(), None);
+    let text = damaged.records.get_mut(base).unwrap().as_mut().unwrap();
+    let last = text.pop().unwrap();
+    text.push(if last == '0' { '1' } else { '0' });
+    assert!(!is_vain(&damaged));
+
+    // A push upon it: of its head, or of its log alone.
+    let mut device = Device::new(9);
+    device.state = push.stored.state().clone();
+    device.put("later", true);
+    let plan = dataset.plan(
+        life(Some(&push.stored), 0),
+        &device.state,
+        &Limits::default(),
+    );
+    let later = plan.unwrap();
+    assert!(!later.stored.head().unwrap().begins);
+    for keys in [["_driftless.head"], ["_driftless.log.1"]] {
+        let mut damaged = dataset.clone();
+        let came = later
+            .patches
+            .iter()
+            .filter(|(key, _)| keys.contains(&key.as_str()));
+        damaged.apply(&came.cloned().collect::<Vec<_>>());
+        remove_bases(&mut damaged, "");
+        assert!(!is_vain(&damaged), "{keys:?}");
+    }
+}
+
+#[test]
+fn head_remembers_the_last_lives_before_its_own() {
+    let (mut dataset, mut stored) = push_edits(5, 1, |_, _, _, _| {});
+    let mut lives = vec![stored.lineage()];
+    for life in 2..9 {
+        let plan = dataset.plan(
+            begun(life, Some(&stored)),
+            stored.state(),
+            &Limits::default(),
+        );
+        let push = plan.unwrap();
+        dataset.apply(&push.patches);
+        stored = check_read(&dataset, None).unwrap();
+        assert_eq!(stored.head(), push.stored.head());
+        let before = stored.head().unwrap().predecessor.unwrap();
+        let expected = lives.iter().rev().take(1 + Earlier::MAX);
+        assert!(before.lives().eq(expected.copied()));
+        lives.push(stored.lineage());
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use driftless_document::{
     OpId, RegisterDelta, Removed, Run, Scalar, SequenceDelta, Span, State,
 };
 use driftless_record::{
-    Life, Limits, Lineage, PlanError, Predecessor, Push, ReadError, Standing, Stored, plan, read,
+    Life, Limits, Lineage, PlanError, Push, ReadError, Standing, Stored, plan, read,
 };
 use driftless_wire::SyncCount;
 use proptest::prelude::*;
@@ -436,10 +436,7 @@ pub(crate) fn life(stored: Option<&Stored>, lineage: u8) -> Life<'_> {
 }
 
 pub(crate) fn begun(lineage: u8, over: Option<&Stored>) -> Life<'_> {
-    let predecessor = over.map(|over| Predecessor {
-        lineage: over.lineage(),
-        counter: over.state().max_counter(),
-    });
+    let predecessor = over.map(Stored::as_predecessor);
     Life::Begun {
         lineage: Lineage::from_bytes([lineage; 8]),
         predecessor,

@@ -70,12 +70,7 @@ impl World {
     ///
     /// A [`Violation`](crate::Violation) if it does not start.
     pub fn log_in(&mut self, device: usize, identity: Option<IdentityId>) -> Checked {
-        let closed = self.devices[device].client.close();
-        if closed.is_err() {
-            return Err(self.violation(Check::CallsEndOnce, "a client does not close"));
-        }
-        self.poll()?;
-        self.collect(device);
+        self.close(device)?;
         self.devices[device].make.identity = identity;
         let disk = &self.devices[device].disk;
         let (store, commits) = (disk.store().reopen(), disk.commits());
