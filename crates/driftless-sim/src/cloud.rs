@@ -266,6 +266,13 @@ impl Cloud {
         slots.map(|record| record.key.as_str().to_owned()).collect()
     }
 
+    /// Tells whether slots stood there and all of them were removed.
+    pub(crate) fn is_cleared(&self, now: Timestamp) -> bool {
+        let records = self.list(now).records;
+        let is_slot = |record: &Record| is_reserved(record.key.as_str());
+        records.iter().any(is_slot) && self.slots(now).is_empty()
+    }
+
     /// Deletes the dataset, as from a console; tells whether it was there.
     pub(crate) fn delete(&self, now: Timestamp) -> bool {
         let request = DeleteDatasetRequest {

@@ -407,6 +407,10 @@ impl World {
         let deleted = dataset.delete();
         // It knows no life of the dataset from now on.
         self.devices[device].has_synced = false;
+        // Where an old client cleared the slots, it takes the dataset for deleted and begins another life.
+        if self.cloud.is_cleared(self.agenda.time()) {
+            self.may_be_unknown();
+        }
         self.tally.count("deletions on a device");
         self.edit(device, |_| deleted).map(drop)
     }
