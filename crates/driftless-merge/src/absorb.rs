@@ -33,11 +33,11 @@ impl Replica {
         {
             return self.fail(SessionError::Exhausted);
         }
+        let stored = self.without_vain_compaction(stored);
         if self.is_to_go(stored.as_ref()) {
             return self.ask_deletion(session);
         }
         let before = self.row.clone();
-        let stored = self.without_vain_compaction(stored);
         if !self.row.deleting.is_empty() {
             branch!(DeletionFoundDone);
             // It is gone already, perhaps by a request of ours whose answer was lost; what stands there is another life.
@@ -105,7 +105,7 @@ impl Replica {
 
     /// Passes over a life that was to begin by compaction and never did. Then the one before is damaged, and whoever knows more
     /// of it brings it back.
-    fn without_vain_compaction(&mut self, stored: Option<Stored>) -> Option<Stored> {
+    fn without_vain_compaction(&self, stored: Option<Stored>) -> Option<Stored> {
         let stored = stored?;
         let before = stored.before_vain_compaction();
         let known = self.row.lineage;

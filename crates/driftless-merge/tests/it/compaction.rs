@@ -284,6 +284,16 @@ fn compaction_of_which_only_head_came_is_passed_over_with_both_lives_damaged() {
 }
 
 #[test]
+fn deletion_that_is_pending_deletes_the_life_of_a_compaction_that_never_began() {
+    let mut world = two();
+    world.delete(1);
+    compact_in_vain(&mut world, 0);
+    remove_base(&mut world);
+    world.sync(1);
+    assert!(world.summary(1).deleted && world.records().is_empty());
+}
+
+#[test]
 fn compacted_life_that_went_on_and_is_damaged_is_not_taken_for_one_that_never_began() {
     let mut world = two();
     world.compact(0);
