@@ -1,7 +1,7 @@
 //! Deleting a dataset: here at once, at the service by the next session.
 //!
 //! What is pending is durable and names the lives that are meant, so that a later life, made by another device or by edits
-//! here, is never deleted in its place [COGNITO trap 33]. An edit that another device pushes between the list and the delete
+//! here, is never deleted in its place [COGNITO trap 33]; one that was compacted out of them is none. An edit that another device pushes between the list and the delete
 //! goes with it: the service has no compare-and-swap for deletions.
 
 use driftless_document::{Actor, branch};
@@ -65,9 +65,11 @@ impl Replica {
         self.ask_delete(session);
     }
 
-    /// Tells whether what is stored is a life that is to be deleted.
+    /// Tells whether what is stored is a life that is to be deleted, or was compacted out of one: that another device gave back
+    /// room takes no deletion back.
     pub(crate) fn is_to_go(&self, stored: Option<&Stored>) -> bool {
-        stored.is_some_and(|stored| self.row.deleting.contains(&stored.lineage()))
+        let mut lives = stored.into_iter().flat_map(Stored::lives);
+        lives.any(|life| self.row.deleting.contains(&life))
     }
 
     pub(crate) fn on_deleted(&mut self, mut session: Session, answer: Result<(), Failure>) {

@@ -78,6 +78,13 @@ impl Stored {
         self.lineage
     }
 
+    /// Returns this life and those that it came from by compaction, as far as head names them, the last first.
+    pub fn lives(&self) -> impl Iterator<Item = Lineage> {
+        let before = self.head.and_then(|head| head.predecessor);
+        let before: Vec<Lineage> = before.iter().flat_map(Predecessor::lives).collect();
+        std::iter::once(self.lineage).chain(before)
+    }
+
     /// Returns the head, or `None` if it can't be read.
     #[must_use]
     pub const fn head(&self) -> Option<&Head> {
@@ -115,11 +122,10 @@ impl Stored {
     /// Returns this life as the one that a compaction of what is stored comes from.
     #[must_use]
     pub fn as_predecessor(&self) -> Predecessor {
-        let before = self.head.and_then(|head| head.predecessor);
         Predecessor {
             lineage: self.lineage,
             counter: self.state.max_counter(),
-            earlier: Earlier::of(before.iter().flat_map(Predecessor::lives)),
+            earlier: Earlier::of(self.lives().skip(1)),
         }
     }
 

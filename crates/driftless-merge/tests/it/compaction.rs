@@ -436,12 +436,21 @@ fn both_devices_compact_at_once() {
 }
 
 #[test]
-fn deletion_that_is_pending_deletes_the_compacted_life_no_more() {
-    let mut world = two();
-    world.delete(1);
-    world.compact(0);
-    world.sync(1);
-    // The deletion meant the life before; what stands there now is another one.
-    assert!(world.summary(1).deleted);
-    check(&mut world, "begin end", 33);
+fn deletion_that_is_pending_is_not_taken_back_by_compactions() {
+    for times in 1..=1 + Earlier::MAX {
+        let mut world = two();
+        world.delete(1);
+        world.put(1, "since", 1);
+        for _ in 0..times {
+            world.put(0, "busy", 1);
+            world.remove(0, "busy");
+            world.sync(0);
+            world.compact(0);
+            assert!(world.summary(0).compacted);
+        }
+        world.sync(1);
+        assert!(world.summary(1).deleted);
+        world.settle();
+        assert_eq!(world.state(0).keys().collect::<Vec<_>>(), ["since"]);
+    }
 }
