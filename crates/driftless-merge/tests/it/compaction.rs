@@ -262,6 +262,25 @@ fn remove_base(world: &mut World) {
     });
 }
 
+fn spoil_head(world: &mut World) {
+    world.rewrite(|record| {
+        let is_head = record.key.as_str().ends_with("head");
+        is_head.then(|| Some("spoilt".to_owned()))
+    });
+}
+
+/// Compacts on device 0 so many times, each of which gives something back.
+fn compact_often(world: &mut World, times: usize) {
+    for _ in 0..times {
+        // A new author each time, who goes with the next compaction.
+        world.put(0, "busy", 1);
+        world.remove(0, "busy");
+        world.sync(0);
+        world.compact(0);
+        assert!(world.summary(0).compacted);
+    }
+}
+
 /// A device compacts, and all that comes of the push is head.
 fn compact_in_vain(world: &mut World, device: usize) {
     world.begin_compaction(device);
@@ -322,14 +341,7 @@ fn damaged_and_compacted(times: usize) -> World {
     world.remove_slots();
     world.sync(0);
     world.remove(1, "stands");
-    for _ in 0..times {
-        // A new author each time, who goes with the next compaction.
-        world.put(0, "busy", 1);
-        world.remove(0, "busy");
-        world.sync(0);
-        world.compact(0);
-        assert!(world.summary(0).compacted);
-    }
+    compact_often(&mut world, times);
     world
 }
 
@@ -343,16 +355,23 @@ fn device_that_was_away_for_several_compactions_brings_back_what_damage_took() {
 }
 
 #[test]
+fn device_that_was_away_for_more_compactions_than_head_names_keeps_what_it_added() {
+    let mut world = two();
+    world.remove(1, "stands");
+    world.mark(1);
+    compact_often(&mut world, Earlier::MAX + 2);
+    check(&mut world, "begin end", 33);
+    assert!(world.state(1).get("stands").is_some());
+}
+
+#[test]
 fn head_that_was_spoilt_in_a_compaction_still_tells_where_that_came_from() {
     for restarts in [false, true] {
         let mut world = two();
         world.begin_compaction(0);
         world.answer(0, Fault::Nothing);
         world.answer(0, Fault::LostAfter);
-        world.rewrite(|record| {
-            let is_head = record.key.as_str().ends_with("head");
-            is_head.then(|| Some("spoilt".to_owned()))
-        });
+        spoil_head(&mut world);
         if restarts {
             world.restart(0);
             world.sync(0);
@@ -372,10 +391,7 @@ fn head_that_is_spoilt_later_is_written_again_with_where_its_life_came_from() {
     let mut world = two();
     world.compact(0);
     for _ in 0..2 {
-        world.rewrite(|record| {
-            let is_head = record.key.as_str().ends_with("head");
-            is_head.then(|| Some("spoilt".to_owned()))
-        });
+        spoil_head(&mut world);
         world.begin(0);
         world.answer(0, Fault::Nothing);
         // What was listed is remembered, and head cannot be read there any more.
@@ -441,13 +457,7 @@ fn deletion_that_is_pending_is_not_taken_back_by_compactions() {
         let mut world = two();
         world.delete(1);
         world.put(1, "since", 1);
-        for _ in 0..times {
-            world.put(0, "busy", 1);
-            world.remove(0, "busy");
-            world.sync(0);
-            world.compact(0);
-            assert!(world.summary(0).compacted);
-        }
+        compact_often(&mut world, times);
         world.sync(1);
         assert!(world.summary(1).deleted);
         world.settle();

@@ -651,8 +651,8 @@ fn push_that_arrives_late_is_contradicted_by_nothing_that_was_removed_since() {
     world.check_reference();
 }
 
-#[test]
-fn what_a_push_that_can_arrive_no_more_brought_leaves_no_trace() {
+/// A counter that one device made, removed when its push was held up; and its namesake on another one.
+fn with_namesakes() -> World {
     let mut world = World::new(2);
     world.put(0, "x", 1);
     world.settle();
@@ -662,6 +662,12 @@ fn what_a_push_that_can_arrive_no_more_brought_leaves_no_trace() {
     world.hold_push(0);
     world.remove(0, "count");
     world.increment(1, "count", 5);
+    world
+}
+
+#[test]
+fn what_a_push_that_can_arrive_no_more_brought_leaves_no_trace() {
+    let mut world = with_namesakes();
     world.sync(1);
     world.settle();
     assert_eq!(world.state(0).get("count"), Some(Value::Counter(5)));
@@ -670,15 +676,7 @@ fn what_a_push_that_can_arrive_no_more_brought_leaves_no_trace() {
 /// A push of another device came without head, so that one of ours might still arrive as far as head tells.
 #[test]
 fn namesake_beyond_head_is_nothing_that_a_push_in_doubt_brought() {
-    let mut world = World::new(2);
-    world.put(0, "x", 1);
-    world.settle();
-    world.increment(0, "count", 2);
-    world.begin(0);
-    world.answer(0, Fault::Nothing);
-    world.hold_push(0);
-    world.remove(0, "count");
-    world.increment(1, "count", 5);
+    let mut world = with_namesakes();
     world.begin(1);
     world.answer(1, Fault::Nothing);
     // Head is the first of the two patches, and the log the second.
