@@ -131,3 +131,39 @@ pub(crate) fn clock_len(delta: &Delta) -> usize {
         ..Delta::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use driftless_wire::SyncCount;
+
+    use super::*;
+    use crate::frame::{Frame, MAX_PARTS};
+    use crate::head::{Earlier, Head, Predecessor};
+    use crate::lineage::{Checksum, Lineage};
+    use crate::slots::HEAD_KEY;
+
+    #[test]
+    fn no_head_is_longer() {
+        let lineage = Lineage::from_bytes([255; 8]);
+        let head = Head {
+            lineage,
+            generation: u32::MAX,
+            parts: MAX_PARTS,
+            sequence: u32::MAX,
+            tip: Checksum::from_bytes([255; 8]),
+            predecessor: Some(Predecessor {
+                lineage,
+                counter: u32::MAX,
+                earlier: Earlier::of([lineage; Earlier::MAX]),
+            }),
+            seen: SyncCount::try_from(i64::MAX).unwrap(),
+            plain: true,
+            mended: true,
+            begins: true,
+        };
+        let text = Frame::head(head).encode();
+        assert_eq!(HEAD_KEY.len() + text.len(), HEAD_LEN);
+        let read = Frame::decode(&text).unwrap();
+        assert!(matches!(read.kind(), crate::Kind::Head(it) if it == head));
+    }
+}
