@@ -298,6 +298,24 @@ fn repair_of_removed_slots_claims_nothing_of_what_was_made_and_removed_unseen() 
     }
 }
 
+/// The records that showed the counter are gone, and the device is restarted before it repairs them.
+#[test]
+fn removal_of_what_others_saw_stands_where_damage_hid_it_before_a_restart() {
+    let mut world = two();
+    world.increment(0, "count", 5);
+    world.sync(0);
+    world.sync(1);
+    world.remove_slots();
+    // What has changed is listed, then everything, and then the repair does not arrive.
+    world.begin(0);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::Nothing);
+    world.answer(0, Fault::LostBefore);
+    world.restart(0);
+    world.remove(0, "count");
+    check(&mut world, &["shared"]);
+}
+
 #[test]
 fn junk_in_every_slot_is_repaired_by_a_device_that_knows_the_life() {
     let mut world = two();
