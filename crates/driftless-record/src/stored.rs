@@ -113,8 +113,9 @@ impl Stored {
         self.needs_repair
     }
 
-    /// Tells whether the state lacks pushes that head speaks of: their frames are damaged, torn or gone. It may, where head is
-    /// that of a compaction which never began, for nothing tells then.
+    /// Tells whether the state lacks pushes that head speaks of: their frames are damaged, torn or gone.
+    ///
+    /// True also where head is that of a compaction which never began: what else it stands for, nothing tells.
     #[must_use]
     pub const fn lacks_pushes(&self) -> bool {
         self.head.is_some() && !self.reaches_head

@@ -1,7 +1,7 @@
 //! What is stored is written anew without its past: who asks, who was away, and what goes wrong on the way.
 
 use driftless_merge::Operation;
-use driftless_record::{Earlier, is_reserved, past_of_state};
+use driftless_record::{Earlier, HEAD_KEY, is_reserved, past_of_state};
 
 use crate::world::{Fault, World};
 
@@ -257,15 +257,8 @@ fn what_damage_took_comes_back_from_whoever_knows_it() {
 fn remove_base(world: &mut World) {
     world.rewrite(|record| {
         let key = record.key.as_str();
-        let is_head = !is_reserved(key) || key.ends_with("head");
+        let is_head = !is_reserved(key) || key == HEAD_KEY;
         (!is_head && record.value.is_some()).then_some(None)
-    });
-}
-
-fn spoil_head(world: &mut World) {
-    world.rewrite(|record| {
-        let is_head = record.key.as_str().ends_with("head");
-        is_head.then(|| Some("spoilt".to_owned()))
     });
 }
 
@@ -371,7 +364,7 @@ fn head_that_was_spoilt_in_a_compaction_still_tells_where_that_came_from() {
         world.begin_compaction(0);
         world.answer(0, Fault::Nothing);
         world.answer(0, Fault::LostAfter);
-        spoil_head(&mut world);
+        world.spoil_head();
         if restarts {
             world.restart(0);
             world.sync(0);
@@ -391,7 +384,7 @@ fn head_that_is_spoilt_later_is_written_again_with_where_its_life_came_from() {
     let mut world = two();
     world.compact(0);
     for _ in 0..2 {
-        spoil_head(&mut world);
+        world.spoil_head();
         world.begin(0);
         world.answer(0, Fault::Nothing);
         // What was listed is remembered, and head cannot be read there any more.

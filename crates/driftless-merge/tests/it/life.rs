@@ -312,6 +312,8 @@ fn removal_of_what_others_saw_stands_where_damage_hid_it_before_a_restart() {
     world.answer(0, Fault::Nothing);
     world.answer(0, Fault::LostBefore);
     world.restart(0);
+    let mirrored = &world.devices[0].disk.rows.records;
+    assert!(mirrored.values().all(|record| record.value.is_none()));
     world.remove(0, "count");
     check(&mut world, &["shared"]);
 }

@@ -2,7 +2,7 @@
 
 use driftless_document::{Scalar, Value};
 use driftless_merge::Operation;
-use driftless_record::{HEAD_KEY, Limits};
+use driftless_record::Limits;
 
 use crate::world::{Disk, Fault, World, noise};
 
@@ -218,10 +218,7 @@ fn crash_while_importing_loses_and_doubles_nothing() {
 fn what_an_old_client_wrote_before_head_was_damaged_is_imported() {
     let mut world = two();
     world.put_plain("new", "1");
-    world.rewrite(|record| {
-        let is_head = record.key.as_str() == HEAD_KEY;
-        is_head.then(|| Some("spoilt".to_owned()))
-    });
+    world.spoil_head();
     check(
         &mut world,
         &[

@@ -11,7 +11,7 @@ use driftless_merge::{
     Commit, DatasetKey, Durability, Failure, Input, LocalEdit, Operation, Output, Owner, Recovered,
     RefusedEdit, Replica, SessionError, Summary, UnsentEdit, UnsentId,
 };
-use driftless_record::{Limits, is_reserved};
+use driftless_record::{HEAD_KEY, Limits, is_reserved};
 use driftless_server::{
     Address, Caller, Live, MemoryStorage, NoteChange, Owner as ServerOwner, Push, Selection,
     Service, Storage, StorageError, Swap, View,
@@ -910,6 +910,14 @@ impl World {
         }
         self.rewrite(|record| {
             (is_reserved(record.key.as_str()) && record.value.is_some()).then_some(None)
+        });
+    }
+
+    /// Somebody writes into head what is none.
+    pub(crate) fn spoil_head(&mut self) {
+        self.rewrite(|record| {
+            let is_head = record.key.as_str() == HEAD_KEY;
+            is_head.then(|| Some("spoilt".to_owned()))
         });
     }
 
